@@ -1,0 +1,293 @@
+"""Bytes → the header of a DICOM file, and nothing that a hostile file can do about it.
+
+pydicom parses; this module bounds what it may read, how long it may take and how far a deflated
+file may inflate, and turns every way in which it can fail into one `DicomError`.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from dataclasses import dataclass
+from typing import IO, Final
+
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_partial, read_preamble
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from api.errors import LimitError, NotDicomError
+from api.limits import Limits
+from terminology.errors import DicomError
+
+# Elements longer than this are stepped over; nothing that a header statement rests on is so long.
+_DEFER_BYTES: Final = 1 << 20
+_PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_UNDEFINED: Final = 0xFFFFFFFF
+_META_GROUP: Final = b"\x02\x00"
+_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+_INFLATE_WINDOW: Final = -15
+_IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+# What pydicom raises on damaged input; it declares none of it.
+PARSE_FAILURES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"II*\x00", "a TIFF picture"),
+    (b"MM\x00*", "a TIFF picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"PK\x03\x04", "a zip"),
+    (b"<", "an XML or HTML text"),
+    (b"{", "a JSON text"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header and what is odd about the file around it, in words."""
+
+    dataset: Dataset
+    flags: tuple[str, ...] = ()
+
+
+class _BoundedReader:
+    """A file as pydicom may see it: so many bytes, so much time, and a note of a short read."""
+
+    def __init__(self, stream: IO[bytes], name: str, limits: Limits) -> None:
+        self._stream = stream
+        self._label = name
+        self._limits = limits
+        self._left = limits.max_header_bytes
+        self._deadline = time.monotonic() + limits.max_seconds_per_file
+        stream.seek(0, io.SEEK_END)
+        self.size = stream.tell()
+        stream.seek(0)
+        self.cut_short = False
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            size = max(self.size - self._stream.tell(), 0)
+        if size > self.size:
+            # Asking for more than there is must not reserve it.
+            self.cut_short = True
+            size = self.size
+        self._left -= size
+        if self._left < 0:
+            raise LimitError(
+                self._label,
+                "the header is larger than the limit",
+                f"at most {self._limits.max_header_bytes} bytes before the pixel data",
+                "Check that the file is an image, or raise BODYSITE_MAX_HEADER_BYTES.",
+            )
+        if time.monotonic() > self._deadline:
+            raise LimitError(
+                self._label,
+                "the header takes longer to read than the limit",
+                f"at most {self._limits.max_seconds_per_file} seconds",
+                "Check that the file is an image, or raise BODYSITE_MAX_SECONDS_PER_FILE.",
+            )
+        found = self._stream.read(size)
+        # pydicom asks for 8 bytes where the next element may begin; none left is a proper end.
+        if 0 < len(found) < size or (not found and size > 8):
+            self.cut_short = True
+        return found
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        position = self._stream.seek(offset, whence)
+        if position > self.size:
+            self.cut_short = True
+        return position
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+class _PixelStop:
+    """Stops the parser at the pixel data and remembers how long they say they are."""
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+
+    def __call__(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if tag in _PIXEL_TAGS:
+            self.length = length
+            return True
+        return False
+
+
+def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
+    """Return the header of the DICOM file in `stream`.
+
+    Files without the preamble of PS3.10 are accepted when the three identifying UIDs stand in
+    them; a transfer syntax that nobody knows is flagged, since the header can be read all the same.
+
+    Parameters
+    ----------
+    stream
+        Seekable; read from its start, never past the header.
+    name
+        How messages call the file.
+
+    Raises
+    ------
+    NotDicomError
+        The bytes are something else.
+    DicomError
+        They are DICOM, but empty, cut short, damaged or without the identifying UIDs.
+    LimitError
+        The header is larger, or slower to read, than the limits allow.
+    """
+    reader = _BoundedReader(stream, name, limits)
+    if reader.size == 0:
+        raise NotDicomError(
+            name,
+            "the file is empty (0 bytes)",
+            "a DICOM file",
+            "Copy or export it again.",
+        )
+    stop = _PixelStop()
+    has_preamble = _has_preamble(stream)
+    try:
+        dataset = _parse(reader, stream, stop, name, limits, force=not has_preamble)
+    except InvalidDicomError as error:
+        raise _not_dicom(name, stream) from error
+    except PARSE_FAILURES as error:
+        if not has_preamble:
+            raise _not_dicom(name, stream) from error
+        if reader.cut_short:
+            raise _truncated(name) from error
+        raise DicomError(
+            name,
+            f"the DICOM header is damaged ({type(error).__name__})",
+            "a header that follows DICOM PS3.5",
+            "Export the file again; 'dcmdump' or 'pydicom show' tells where it breaks.",
+        ) from error
+    if not has_preamble and not all(dataset.get(keyword) for keyword in _IDENTIFYING):
+        raise _not_dicom(name, stream)
+    if reader.cut_short and stop.length is None:
+        raise _truncated(name)
+    return Header(dataset, tuple(_flags(dataset, reader, stop, has_preamble)))
+
+
+def is_media_directory(dataset: Dataset) -> bool:
+    """Return whether the file is a DICOMDIR, the table of contents of a medium."""
+    meta = getattr(dataset, "file_meta", None)
+    return meta is not None and meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
+
+
+def _has_preamble(stream: IO[bytes]) -> bool:
+    stream.seek(128)
+    magic = stream.read(4)
+    stream.seek(0)
+    return magic == b"DICM"
+
+
+def _parse(
+    reader: _BoundedReader,
+    stream: IO[bytes],
+    stop: _PixelStop,
+    name: str,
+    limits: Limits,
+    *,
+    force: bool,
+) -> Dataset:
+    source: IO[bytes] = reader  # type: ignore[assignment]
+    meta = _deflated_meta(source, force=force)
+    if meta is not None:
+        inflated = _BoundedReader(io.BytesIO(_inflate(stream, limits)), name, limits)
+        dataset = read_dataset(
+            inflated,  # type: ignore[arg-type]
+            is_implicit_VR=False,
+            is_little_endian=True,
+            stop_when=stop,
+            defer_size=_DEFER_BYTES,
+        )
+        reader.cut_short = inflated.cut_short and stop.length is None
+        stop.length = stop.length and _UNDEFINED
+        return FileDataset("", dataset, file_meta=meta, is_implicit_VR=False)
+    source.seek(0)
+    return read_partial(source, stop_when=stop, defer_size=_DEFER_BYTES, force=force)
+
+
+def _deflated_meta(source: IO[bytes], *, force: bool) -> Dataset | None:
+    """Return the file meta group when it says "deflated"; `source` is then behind it."""
+    if force:
+        return None
+    from pydicom.filereader import _read_file_meta_info
+
+    read_preamble(source, False)
+    meta = _read_file_meta_info(source)
+    return meta if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian else None
+
+
+def _inflate(stream: IO[bytes], limits: Limits) -> bytes:
+    """Return the first `max_header_bytes` of what follows in `stream`, inflated (PS3.5 A.5)."""
+    inflater = zlib.decompressobj(_INFLATE_WINDOW)
+    out = bytearray()
+    while len(out) < limits.max_header_bytes and not inflater.eof:
+        packed = inflater.unconsumed_tail or stream.read(1 << 16)
+        if not packed:
+            break
+        out += inflater.decompress(packed, limits.max_header_bytes - len(out))
+    return bytes(out)
+
+
+def _flags(
+    dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, has_preamble: bool
+) -> list[str]:
+    flags: list[str] = []
+    if not has_preamble:
+        flags.append("the file has no preamble of DICOM PS3.10")
+    meta = getattr(dataset, "file_meta", None)
+    syntax = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
+    if not syntax:
+        flags.append("the file states no transfer syntax; it was guessed from the first element")
+    elif not UID(syntax).is_transfer_syntax:
+        flags.append(f"the transfer syntax {syntax[:64]!r} is not known; only the header was read")
+    if stop.length is not None and stop.length != _UNDEFINED:
+        # The parser steps back to the start of the pixel element: 8 or 12 bytes before its value.
+        if reader.tell() + stop.length > reader.size:
+            flags.append("the file ends before its pixel data do")
+    return flags
+
+
+def _truncated(name: str) -> DicomError:
+    return DicomError(
+        name,
+        "the file is truncated: it ends inside its header",
+        "a whole file",
+        "Copy or export it again.",
+    )
+
+
+def _not_dicom(name: str, stream: IO[bytes]) -> NotDicomError:
+    stream.seek(0)
+    start = stream.read(16)
+    looks = next((what for magic, what in _SIGNATURES if start.startswith(magic)), None)
+    return NotDicomError(
+        name,
+        "the file is not DICOM" + (f" but {looks}" if looks else ""),
+        "a DICOM file ('DICM' at byte 128, or a bare dataset with its three UIDs)",
+        "Export it as DICOM from the PACS; pictures go as image/png or image/jpeg.",
+    )

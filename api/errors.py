@@ -1,0 +1,60 @@
+"""What the service and the command line refuse, beside the errors of `terminology.errors`.
+
+::
+
+    BodySiteError
+    ├── DicomError
+    │   └── NotDicomError      the bytes are no DICOM at all, so a folder walk passes them by
+    └── RequestError           the request as a whole; carries the HTTP status and the issue type
+        ├── LimitError         more than the limits allow
+        └── SearchError        a search parameter or a value of one
+
+`api.outcome` turns each of them into one OperationOutcome.
+"""
+
+from __future__ import annotations
+
+from terminology.errors import BodySiteError, DicomError
+
+
+class NotDicomError(DicomError):
+    """Bytes that are something else than DICOM."""
+
+
+class RequestError(BodySiteError):
+    """A request that cannot be answered as it stands.
+
+    Parameters
+    ----------
+    status
+        The HTTP status to answer with.
+    issue
+        The code of FHIR's IssueType that names the reason.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        what: str,
+        expected: str,
+        remedy: str,
+        *,
+        status: int = 400,
+        issue: str = "invalid",
+    ) -> None:
+        super().__init__(where, what, expected, remedy)
+        self.status = status
+        self.issue = issue
+
+
+class LimitError(RequestError):
+    """Input beyond a limit of the settings."""
+
+    def __init__(
+        self, where: str, what: str, expected: str, remedy: str, *, status: int = 413
+    ) -> None:
+        super().__init__(where, what, expected, remedy, status=status, issue="too-costly")
+
+
+class SearchError(RequestError):
+    """A search that asks for what is not there, or asks for it in a wrong form."""

@@ -1,0 +1,57 @@
+"""Settings of the service: environment variables ``BODYSITE_…`` and options of `bodysite serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.limits import Limits
+from api.phi import PhiPolicy
+
+_DEFAULTS = Limits()
+
+
+class Settings(BaseSettings):
+    """What can be set, with the defaults that `bodysite serve` starts with.
+
+    `tokens` are bearer tokens, one of which each request must show; none means no check, which is
+    allowed on loopback only. `public_url` is the address that clients know the service by, where
+    a proxy stands in front of it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BODYSITE_", extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    database: str = "sqlite:///bodysite.sqlite"
+    phi: PhiPolicy = PhiPolicy.HASH
+    tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    public_url: str | None = None
+    max_body_bytes: int = Field(default=_DEFAULTS.max_body_bytes, ge=1)
+    max_files: int = Field(default=_DEFAULTS.max_files, ge=1)
+    max_unzipped_bytes: int = Field(default=_DEFAULTS.max_unzipped_bytes, ge=1)
+    max_zip_ratio: int = Field(default=_DEFAULTS.max_zip_ratio, ge=1)
+    max_header_bytes: int = Field(default=_DEFAULTS.max_header_bytes, ge=1024)
+    max_seconds_per_file: float = Field(default=_DEFAULTS.max_seconds_per_file, gt=0)
+    page_size: int = Field(default=20, ge=1)
+    max_page_size: int = Field(default=1000, ge=1)
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        """Tokens in the environment are set apart by white space or commas."""
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on input."""
+        return Limits(
+            max_body_bytes=self.max_body_bytes,
+            max_files=self.max_files,
+            max_unzipped_bytes=self.max_unzipped_bytes,
+            max_zip_ratio=self.max_zip_ratio,
+            max_header_bytes=self.max_header_bytes,
+            max_seconds_per_file=self.max_seconds_per_file,
+        )

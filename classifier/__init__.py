@@ -1,0 +1,1 @@
+"""What turns an image and its header into one annotation. Training and the model follow."""

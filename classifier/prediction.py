@@ -1,0 +1,38 @@
+"""`Prediction` and `Predictor`: what a model says, and the interface it is asked through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from terminology.annotation import Site
+from terminology.concept import View
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says about one image.
+
+    `examined` holds candidates, most probable first, and is empty when the model abstains;
+    `visible` every site it sees. Each site carries a calibrated probability as its confidence.
+    """
+
+    model: str
+    examined: tuple[Site, ...] = ()
+    visible: tuple[Site, ...] = ()
+    view: View | None = None
+
+
+class Predictor(Protocol):
+    """A model that reads an image file: DICOM, PNG or JPEG."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, as Device and evidence show it."""
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+
+    def predict(self, source: bytes) -> Prediction:
+        """Return what the model says about the image file `source`."""

@@ -1,0 +1,98 @@
+"""Check the tables as a whole: each one, and each against the others. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from terminology import sssom
+from terminology.crosswalk import TABLES
+from terminology.errors import RowProblem, TableError
+from terminology.graph import CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE, BodyStructureGraph
+from terminology.mapping import MappingSet
+from terminology.words import WORDS_TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """One table: how many rows it has, and what is wrong with it."""
+
+    name: str
+    rows: int
+    problems: tuple[RowProblem, ...]
+
+
+def check_tables(folder: Path) -> list[TableReport]:
+    """Return a report for every table of `folder`."""
+    try:
+        graph = BodyStructureGraph.load(folder)
+    except TableError as error:
+        return [TableReport("body structures", 0, error.problems)]
+    reports = [TableReport(name, rows, ()) for name, rows in _graph_rows(graph)]
+    for name in (*TABLES, WORDS_TABLE):
+        try:
+            mapping_set = sssom.read(folder / name)
+        except TableError as error:
+            reports.append(TableReport(name, 0, error.problems))
+        else:
+            problems = (*_object_problems(mapping_set, graph), *_form_problems(folder / name))
+            reports.append(TableReport(name, len(mapping_set.mappings), problems))
+    return reports
+
+
+def rewrite_tables(folder: Path) -> list[str]:
+    """Bring the SSSOM tables of `folder` into canonical form; return the names of the changed.
+
+    Raises
+    ------
+    TableError
+        A table has bad rows; no table after it is touched.
+    """
+    changed = []
+    for name in (*TABLES, WORDS_TABLE):
+        path = folder / name
+        mapping_set = sssom.read(path)
+        if path.read_text(encoding="utf-8") != sssom.dumps(mapping_set):
+            sssom.write(mapping_set, path)
+            changed.append(name)
+    return changed
+
+
+def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
+    yield CONCEPTS_TABLE, len(graph)
+    yield EDGES_TABLE, graph.nx.number_of_edges()
+    yield HISTORY_TABLE, sum(len(graph.history(code).successors) for code in graph.codes())
+
+
+def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iterator[RowProblem]:
+    file = f"{mapping_set.name}.sssom.tsv"
+    for row in mapping_set.mappings:
+        if row.no_match:
+            continue
+        code = row.object_id.removeprefix(sssom.SNOMED_PREFIX)
+        if code not in graph:
+            if not row.negated:
+                yield RowProblem(
+                    file, row.line, "object_id", f"'{code}'", f"a concept of {CONCEPTS_TABLE}"
+                )
+            continue
+        unsided, side = graph.unsided(code)
+        if side is not None and row.object_laterality != side:
+            yield RowProblem(
+                file,
+                row.line,
+                "object_laterality",
+                f"'{row.object_laterality or ''}' with {graph.concept(code)}",
+                f"{side}, the side of the object ({unsided} has none)",
+            )
+
+
+def _form_problems(path: Path) -> Iterator[RowProblem]:
+    text, wanted = path.read_text(encoding="utf-8"), sssom.dumps(sssom.read(path))
+    if text != wanted:
+        pairs = zip(text.split("\n"), wanted.split("\n"), strict=False)
+        line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), 1)
+        yield RowProblem(
+            path.name, line, "form", "not in canonical form", "what 'mappings check --fix' writes"
+        )

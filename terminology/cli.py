@@ -1,0 +1,396 @@
+"""The command groups of this package: `terminology`, `mappings`, and the command `map`.
+
+`api.cli` puts them into the one command `bodysite`. Results go to stdout, messages to stderr;
+``--json`` gives one JSON object a line. Exit status: 0 done, 1 findings, 2 misuse.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse
+
+if TYPE_CHECKING:
+    from terminology.annotation import HeaderStatement, TextReading
+    from terminology.concept import Concept
+    from terminology.library import Terminology
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group(cls=BodySiteGroup, no_args_is_help=True)
+def terminology() -> None:
+    """Ask the body structures: look up, compare, expand, search."""
+
+
+@terminology.command()
+@_AS_JSON
+def info(as_json: bool) -> None:
+    """Say which release is in use and how much it holds."""
+    from terminology.graph import BodyStructureGraph
+
+    graph = BodyStructureGraph.load()
+    former = sum(bool(graph.history(code).successors) for code in graph.codes())
+    facts = {
+        "version": graph.version,
+        "concepts": len(graph),
+        "edges": graph.nx.number_of_edges(),
+        "former_codes": former,
+    }
+    if as_json:
+        echo_json(facts)
+    else:
+        for name, value in facts.items():
+            click.echo(f"{name}: {value}")
+
+
+@terminology.command()
+@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
+@_AS_JSON
+def lookup(codes: tuple[str, ...], as_json: bool) -> None:
+    """Show concepts: terms, parents, children, side, history."""
+    from terminology.graph import BodyStructureGraph
+
+    graph = BodyStructureGraph.load()
+    for code in codes:
+        concept = graph.concept(code)
+        history = graph.history(code)
+        facts: dict[str, object] = {
+            "code": code,
+            "display": concept.display,
+            "synonyms": list(concept.synonyms),
+            "parents": _listed(graph.concept(parent) for parent in graph.parents(code)),
+            "children": _listed(graph.concept(child) for child in graph.children(code)),
+            "laterality": concept.laterality,
+            "unsided": concept.unsided,
+            "replaced_by": _listed(graph.concept(now) for now in history.successors),
+            "replaces": _listed(graph.concept(old) for old in history.predecessors),
+        }
+        if as_json:
+            echo_json(facts)
+            continue
+        click.echo(str(concept))
+        for name in ("synonyms", "laterality", "unsided"):
+            if value := facts[name]:
+                click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+        for name in ("parents", "children", "replaced_by", "replaces"):
+            related = facts[name]
+            assert isinstance(related, list)  # noqa: S101
+            for other in related:
+                click.echo(f"  {name}: {other['code']} |{other['display']}|")
+
+
+@terminology.command()
+@click.argument("code_a")
+@click.argument("code_b")
+@_AS_JSON
+def subsumes(code_a: str, code_b: str, as_json: bool) -> None:
+    """Say how CODE_A stands to CODE_B: equivalent, subsumes, subsumed-by, not-subsumed."""
+    from terminology.graph import BodyStructureGraph
+
+    outcome = BodyStructureGraph.load().compare(code_a, code_b)
+    if as_json:
+        echo_json({"codeA": code_a, "codeB": code_b, "outcome": outcome})
+    else:
+        click.echo(outcome)
+
+
+@terminology.command()
+@click.argument("expression")
+@_AS_JSON
+def expand(expression: str, as_json: bool) -> None:
+    """List the concepts that an ECL EXPRESSION names, such as '<< 85562004 |Hand|'."""
+    from terminology import ecl
+    from terminology.graph import BodyStructureGraph
+
+    _echo_concepts(ecl.expand(expression, BodyStructureGraph.load()), as_json)
+
+
+@terminology.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1))
+@_AS_JSON
+def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Find concepts by words or their beginnings; exact terms come first."""
+    from terminology.graph import BodyStructureGraph
+    from terminology.search import search as find
+
+    _echo_concepts(
+        (hit.concept for hit in find(BodyStructureGraph.load(), " ".join(words), limit)), as_json
+    )
+
+
+@terminology.command()
+@click.argument("code")
+@_AS_JSON
+def history(code: str, as_json: bool) -> None:
+    """Show what replaced CODE and what it replaced."""
+    from terminology.graph import BodyStructureGraph
+
+    graph = BodyStructureGraph.load()
+    found = graph.history(code)
+    after = _listed(graph.concept(now) for now in found.successors)
+    before = _listed(graph.concept(old) for old in found.predecessors)
+    if as_json:
+        echo_json({"code": code, "replaced_by": after, "replaces": before})
+        return
+    click.echo(str(graph.concept(code)))
+    for name, related in (("replaced by", after), ("replaces", before)):
+        for other in related:
+            click.echo(f"  {name} {other['code']} |{other['display']}|")
+
+
+@click.command("map")
+@click.argument("values", nargs=-1, metavar="[VALUE]...")
+@click.option(
+    "--field",
+    default=None,
+    metavar="KEYWORD",
+    help="The DICOM attribute that the values stood in, such as BodyPartExamined.",
+)
+@click.option(
+    "--system",
+    type=click.Choice(["dicom", "irma", "umls", "unifesp"]),
+    help="The values are codes of this system, not words.",
+)
+@click.option("--in", "source", type=click.Path(path_type=Path), help="A CSV with values.")
+@click.option("--column", help="The column of that CSV.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write that CSV with answers here.")
+@_AS_JSON
+def map_command(
+    values: tuple[str, ...],
+    field: str | None,
+    system: str | None,
+    source: Path | None,
+    column: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Map header words or codes to SNOMED CT body sites.
+
+    Without VALUE, one value a line is read from stdin. With --in the rows of a CSV file are
+    copied to --out (or stdout) with the answer in new columns.
+    """
+    from terminology.library import load_terminology
+
+    library = load_terminology()
+    if source is not None:
+        if values or not column:
+            misuse("--in takes --column NAME and no VALUE. Name the column that holds the values.")
+        _map_csv(library, source, column, out, field, system)
+        return
+    if out is not None or column is not None:
+        misuse("--out and --column go with --in CSV.")
+    if not values and sys.stdin.isatty():
+        misuse("no VALUE. Give values, or pipe one a line, or use --in CSV --column NAME.")
+    lines = values or (line.rstrip("\r\n") for line in click.get_text_stream("stdin", "utf-8"))
+    for value in lines:
+        answer = _map_value(library, value, field, system)
+        if as_json:
+            echo_json(answer)
+        else:
+            click.echo(_answer_line(answer))
+
+
+@click.group(cls=BodySiteGroup, no_args_is_help=True)
+def mappings() -> None:
+    """Check and export the mapping tables."""
+
+
+@mappings.command()
+@click.option("--fix", is_flag=True, help="Rewrite tables in canonical form: sorted rows, columns.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another folder of tables than the installed one.",
+)
+@_AS_JSON
+def check(fix: bool, folder: Path | None, as_json: bool) -> None:
+    """Check every table, and print how well the header words are read.
+
+    Exit status 1 when a row is wrong.
+    """
+    from terminology.checks import check_tables, rewrite_tables
+    from terminology.tables import mappings_folder
+
+    folder = folder or mappings_folder()
+    if fix:
+        for name in rewrite_tables(folder):
+            click.echo(f"rewritten: {name}", err=True)
+    reports = check_tables(folder)
+    findings = [problem for report in reports for problem in report.problems]
+    for report in reports:
+        if as_json:
+            echo_json(
+                {
+                    "table": report.name,
+                    "rows": report.rows,
+                    "problems": [str(problem) for problem in report.problems],
+                }
+            )
+        else:
+            state = f"{len(report.problems)} problems" if report.problems else "ok"
+            click.echo(f"{report.name}: {report.rows} rows, {state}")
+            for problem in report.problems:
+                click.echo(f"  {problem}")
+    if findings:
+        raise click.exceptions.Exit(FINDINGS)
+    _echo_figures(folder, as_json)
+
+
+def _echo_figures(folder: Path, as_json: bool) -> None:
+    from terminology.evaluation import evaluate, observed_values
+    from terminology.library import Terminology
+
+    figures = evaluate(Terminology.load(folder).text, observed_values(folder))
+    if as_json:
+        echo_json(figures.as_dict())
+    else:
+        click.echo(str(figures))
+
+
+def _map_value(
+    library: Terminology, value: str, field: str | None, system: str | None
+) -> dict[str, object]:
+    if system is not None:
+        return _map_code(library, value, system)
+    reading: TextReading | HeaderStatement
+    reading = library.header.read_value(field, value) if field else library.text.read(value)
+    view = reading.view
+    return {
+        "value": value,
+        "field": field,
+        "sites": [
+            {
+                "code": site.code,
+                "display": site.display,
+                "laterality": site.laterality,
+                "confidence": site.confidence,
+            }
+            for site in reading.sites
+        ],
+        "laterality": reading.laterality,
+        "view": None
+        if view is None
+        else {"code": view.code, "display": view.display, "dicom": view.dicom},
+        "ignored": list(reading.ignored),
+        "evidence": [
+            {
+                "source": one.source,
+                "words": list(one.words),
+                "rows": list(one.rows),
+                "note": one.note,
+            }
+            for one in reading.evidence
+        ],
+    }
+
+
+def _map_code(library: Terminology, value: str, system: str) -> dict[str, object]:
+    from terminology import crosswalk
+    from terminology.concept import Coding
+    from terminology.identifiers import irma_anatomy_part
+
+    uri = {
+        "dicom": crosswalk.DICOM_BODY_PART,
+        "irma": crosswalk.IRMA_ANATOMY,
+        "umls": crosswalk.UMLS,
+        "unifesp": crosswalk.UNIFESP,
+    }[system]
+    code = irma_anatomy_part(value) if system == "irma" else value
+    translation = library.crosswalk.translate(Coding(uri, code))
+    sides = {target.laterality for target in translation.targets}
+    return {
+        "value": value,
+        "field": None,
+        "system": uri,
+        "sites": [
+            {
+                "code": target.code,
+                "display": target.display,
+                "laterality": target.laterality,
+                "confidence": target.confidence,
+                "predicate": target.predicate,
+            }
+            for target in translation.targets
+        ],
+        "laterality": sides.pop() if len(sides) == 1 else None,
+        "view": None,
+        "ignored": [],
+        "evidence": [
+            {"source": system, "words": [code], "rows": list(target.rows), "note": None}
+            for target in translation.targets
+        ]
+        or [{"source": system, "words": [code], "rows": [], "note": translation.reason}],
+    }
+
+
+def _answer_line(answer: dict[str, object]) -> str:
+    sites = answer["sites"]
+    assert isinstance(sites, list)  # noqa: S101
+    shown = [
+        f"{site['code']} |{site['display']}|"
+        + (f" {site['laterality']}" if site["laterality"] else "")
+        for site in sites
+    ]
+    if not shown and answer["laterality"]:
+        shown = [f"not known, {answer['laterality']}"]
+    return f"{answer['value']}\t{'; '.join(shown) or 'not known'}"
+
+
+def _map_csv(
+    library: Terminology,
+    source: Path,
+    column: str,
+    out: Path | None,
+    field: str | None,
+    system: str | None,
+) -> None:
+    added = ("bodysite_code", "bodysite_display", "bodysite_laterality", "bodysite_confidence")
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        misuse(f"{source}: cannot be read as UTF-8 text ({error}). Name a CSV file in UTF-8.")
+    reader = csv.DictReader(text.splitlines(keepends=True))
+    columns = list(reader.fieldnames or ())
+    if column not in columns:
+        misuse(f"{source}: no column '{column}'; expected one of {', '.join(columns) or 'none'}.")
+    rows = []
+    for row in reader:
+        sites = _map_value(library, row[column] or "", field, system)["sites"]
+        assert isinstance(sites, list)  # noqa: S101
+        best = sites[0] if sites else dict.fromkeys(("code", "display", "laterality", "confidence"))
+        keys = ("code", "display", "laterality", "confidence")
+        rows.append({**row, **{name: best[key] for name, key in zip(added, keys, strict=True)}})
+    fields = [*columns, *added]
+    if out is None:
+        _write_rows(sys.stdout, fields, rows)
+        return
+    temporary = out.with_name(out.name + ".part")
+    with temporary.open("w", encoding="utf-8", newline="") as stream:
+        _write_rows(stream, fields, rows)
+    temporary.replace(out)
+
+
+def _write_rows(stream: object, fields: list[str], rows: list[dict[str, object]]) -> None:
+    writer = csv.DictWriter(stream, fields, extrasaction="ignore")  # type: ignore[type-var]
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _listed(concepts: Iterable[Concept]) -> list[dict[str, str]]:
+    return [{"code": concept.code, "display": concept.display} for concept in concepts]
+
+
+def _echo_concepts(concepts: Iterable[Concept], as_json: bool) -> None:
+    for concept in concepts:
+        if as_json:
+            echo_json({"code": concept.code, "display": concept.display})
+        else:
+            click.echo(str(concept))

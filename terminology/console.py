@@ -1,0 +1,41 @@
+"""What all command groups share: errors become a message on stderr and an exit status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import click
+
+from terminology.errors import BodySiteError, TableError
+
+DONE = 0
+FINDINGS = 1
+MISUSE = 2
+
+
+class BodySiteGroup(click.Group):
+    """A command group in which a `BodySiteError` is a message on stderr and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a pipe closed by its reader ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except TableError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            ctx.exit(MISUSE)
+        except BodySiteError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(MISUSE)
+
+
+def misuse(message: str) -> NoReturn:
+    """End the command with `message` on stderr and exit status 2."""
+    click.echo(f"Error: {message}", err=True)
+    raise click.exceptions.Exit(MISUSE)
+
+
+def echo_json(value: object) -> None:
+    """Write `value` as one line of JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,44 @@
+"""`Terminology`: the graph, the crosswalk and the two readers, loaded together and once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from terminology.crosswalk import Crosswalk
+from terminology.graph import BodyStructureGraph
+from terminology.header import HeaderReader
+from terminology.text import TextReader
+from terminology.words import HeaderWords
+
+
+@dataclass(frozen=True, slots=True)
+class Terminology:
+    """Everything that turns words, codes and headers into body sites."""
+
+    graph: BodyStructureGraph
+    crosswalk: Crosswalk
+    text: TextReader
+    header: HeaderReader
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Terminology:
+        """Return the terminology of the tables in `folder`, by default the embedded ones.
+
+        Raises
+        ------
+        TableError
+            A table has bad rows.
+        """
+        graph = BodyStructureGraph.load(folder)
+        crosswalk = Crosswalk.load(folder)
+        words = HeaderWords.load(folder) if folder else HeaderWords.load()
+        text = TextReader(words, graph)
+        return cls(graph, crosswalk, text, HeaderReader(text, crosswalk, graph))
+
+
+@lru_cache(maxsize=1)
+def load_terminology() -> Terminology:
+    """Return the embedded terminology, loaded at the first call and shared after it."""
+    return Terminology.load()
