@@ -1,22 +1,25 @@
-# make run   the main job on real files: annotate, store, serve, print addresses to open
+# make run   the main job on real files: annotate them, store the result, serve it
 # make test  ruff, mypy and the whole test suite
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= run
 PORT ?= 8000
+DATABASE := sqlite:///$(RUN)/bodysite.sqlite
+# The DICOM files that come with pydicom; a few of them are damaged on purpose.
+SAMPLES = $$($(BIN)/python -c "import pydicom.data as d; print(d.__path__[0] + '/test_files')")
 
-.PHONY: run demo test lint bench clean
+.PHONY: run annotate test lint clients bench clean
 
-run: demo
-	$(BIN)/bodysite serve --port $(PORT) --database sqlite:///$(RUN)/bodysite.sqlite
+run: annotate
+	$(BIN)/bodysite serve --port $(PORT) --database $(DATABASE)
 
-# What `make run` does before it serves: the DICOM files that come with pydicom go into the store.
-demo: $(VENV)/api.stamp
+annotate: $(VENV)/api.stamp
 	mkdir -p $(RUN)
-	$(BIN)/python -m api.demo --database sqlite:///$(RUN)/bodysite.sqlite --port $(PORT)
+	$(BIN)/bodysite annotate "$(SAMPLES)" --database $(DATABASE) \
+	    --format csv --out $(RUN)/annotations.csv || [ $$? -eq 1 ]
 
-test: $(VENV)/dev.stamp lint
+test: lint
 	$(BIN)/pytest
 
 lint: $(VENV)/dev.stamp
@@ -24,19 +27,23 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The FHIR validators and clients from npm that the tests use where Node.js is there.
+clients:
+	cd tests/clients && npm install --no-audit --no-fund --no-package-lock --loglevel=error
+
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/service.py
 
-$(VENV)/bin/python:
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/api.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/api.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install -q -c constraints.txt -e '.[api]'
 	touch $@
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
-	touch $@ $(VENV)/api.stamp
+	touch $(VENV)/api.stamp $@
 
 clean:
-	rm -rf $(VENV) $(RUN) *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUN) *.egg-info .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
