@@ -77,14 +77,14 @@ def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iter
                     file, row.line, "object_id", f"'{code}'", f"a concept of {CONCEPTS_TABLE}"
                 )
             continue
-        unsided, side = graph.unsided(code)
+        _, side = graph.unsided(code)
         if side is not None and row.object_laterality != side:
             yield RowProblem(
                 file,
                 row.line,
                 "object_laterality",
                 f"'{row.object_laterality or ''}' with {graph.concept(code)}",
-                f"{side}, the side of the object ({unsided} has none)",
+                f"{side}, the side of the object",
             )
 
 

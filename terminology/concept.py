@@ -69,7 +69,8 @@ class Concept:
     """A body structure of the release in use.
 
     `display` is the term to show; `synonyms` are further terms that text search finds.
-    A sided concept names its unsided one in `unsided` and its side in `laterality`.
+    A sided concept has its side in `laterality` and, where there is one, its unsided counterpart
+    in `unsided`.
     """
 
     code: str

@@ -248,11 +248,13 @@ class BodyStructureGraph:
         return self._sided.get((code, laterality))
 
     def unsided(self, code: str) -> tuple[str, Laterality | None]:
-        """Return the unsided concept and the side; `(code, None)` when `code` has no side."""
+        """Return the unsided concept and the side of `code`.
+
+        `(code, None)` when `code` has no side, and `(code, side)` for what has a side but no
+        unsided concept: 50519007 |Right upper quadrant of abdomen|.
+        """
         concept = self.concept(code)
-        if concept.unsided is None:
-            return code, None
-        return concept.unsided, concept.laterality
+        return concept.unsided or code, concept.laterality
 
     def _ordinal(self, code: str) -> int:
         return self.index.ordinal(self.concept(code).code)
@@ -330,8 +332,8 @@ def _concept_problems(rows: list[Row], codes: set[str]) -> list[RowProblem]:
             problems.append(
                 row.problem("laterality", f"'{row['laterality']}'", "left, right or bilateral")
             )
-        if bool(row["unsided"]) != bool(row["laterality"]):
-            problems.append(row.problem("unsided", "side and unsided code", "both or neither"))
+        if row["unsided"] and not row["laterality"]:
+            problems.append(row.problem("laterality", "empty", "the side of a sided concept"))
         if row["unsided"] and row["unsided"] not in codes:
             problems.append(row.problem("unsided", f"'{row['unsided']}'", "a concept of the table"))
     return problems

@@ -138,7 +138,7 @@ def test_tables_load(tmp_path):
         ({"concepts": CONCEPTS + "39607008\tLung\t\t\t\ttest\n"}, "no way to the root"),
         ({"concepts": CONCEPTS.replace("Finger", "")}, "display: empty"),
         ({"concepts": CONCEPTS.replace("\tleft\t", "\tsinistra\t")}, "'sinistra'"),
-        ({"concepts": CONCEPTS.replace("\tleft\t", "\t\t")}, "both or neither"),
+        ({"concepts": CONCEPTS.replace("\tleft\t", "\t\t")}, "the side of a sided concept"),
         ({"edges": EDGES.replace("part-of", "near", 1)}, "'near'; expected is-a or part-of"),
         (
             {"edges": EDGES + "85562004\tHand\t7569003\tFinger\tpart-of\ttest\n"},
