@@ -277,8 +277,10 @@ def test_sided_concept_lies_below_its_unsided_one():
 def test_side_agrees_with_the_display():
     for concept in concepts().values():
         if concept["laterality"]:
-            sides = set(re.findall(r"\b(?:left|right)\b", concept["display"].lower()))
-            assert sides == {concept["laterality"]}, concept
+            words = re.findall(r"\b(?:left|right|both)\b", concept["display"].lower())
+            assert [word.replace("both", "bilateral") for word in words] == [
+                concept["laterality"]
+            ], concept
 
 
 def test_no_concept_is_below_both_sides():
@@ -369,7 +371,7 @@ def test_terms_map_to_concepts_of_the_table():
         assert row["object_label"] == concepts()[code]["display"], row
         assert row["subject_type"] == "rdfs literal", row
         assert row["mapping_justification"] == "semapv:ManualMappingCuration", row
-        assert row["object_laterality"] in {"", "left", "right"}, row
+        assert row["object_laterality"] in {"", "left", "right", "bilateral"}, row
 
 
 def test_current_code_of_a_term_ranks_first():
@@ -575,7 +577,7 @@ def test_every_defined_term_is_mapped_to_the_codes_that_dicom_gave_it():
         assert mapped[term] - codes <= ({"816094009"} if term == "THORAX" else set()), term
 
 
-def test_context_groups_and_seed_labels_are_covered():
+def test_context_groups_seed_labels_and_header_words_are_covered():
     wanted = {
         row["sct"]
         for row in reference("dicom_cid_body_structures.csv")
@@ -585,5 +587,7 @@ def test_context_groups_and_seed_labels_are_covered():
     for row in reference("seed_labels_audit.csv"):
         if row["location"] == "Table 4":
             wanted |= {row["code_as_printed"], row["code_believed_meant"]}
+    for row in reference("legacy_header_values.csv"):
+        wanted |= {row["sct"], *re.findall(r"[0-9]+", row["also_acceptable"])}
     wanted = {code for code in wanted if code and sctid_problem(code) is None}
     assert wanted - concepts().keys() == set()
