@@ -245,10 +245,10 @@ def check(fix: bool, folder: Path | None, as_json: bool) -> None:
 
 
 def _echo_figures(folder: Path, as_json: bool) -> None:
-    from terminology.evaluation import evaluate, observed_values
+    from terminology.evaluation import evaluate, read_observed
     from terminology.library import Terminology
 
-    figures = evaluate(Terminology.load(folder).text, observed_values(folder))
+    figures = evaluate(Terminology.load(folder).text, read_observed(folder))
     if as_json:
         echo_json(figures.as_dict())
     else:

@@ -1,54 +1,45 @@
 """Text to site: what one header string says of body part, side and view.
 
-A string is folded and cut into tokens (`terminology.words`), the longest known phrases are
-found, and what is left is tried as a word with its side joined on (LHAND), as a compound
-(THORAXABD), as a word cut by the 16 characters of a DICOM code string, as a word with a damaged
-umlaut, and last as a misspelling. What is no body part gets no site.
+The phrases that `terminology.phrases` found are put together here: what was not examined (history
+of, without) is left out, an ambiguous word gives way to a clear one, of a region and its part the
+part remains, several parts that have one concept become that concept, and sides and projections
+are told from one another. What is no body part gets no site.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Final, Protocol
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
 from terminology.annotation import Evidence, Site, TextReading
 from terminology.concept import Concept, Laterality, View
 from terminology.errors import BodySiteError
-from terminology.words import LOST, Entry, HeaderWords, Kind, affix_table, fold
+from terminology.phrases import (
+    FUZZY,
+    FUZZY_TWO,
+    SHORTEST_FUZZY,
+    UNSPACED,
+    Item,
+    PhraseFinder,
+    Token,
+    repaired,
+    same_language,
+    tokenise,
+)
+from terminology.words import Entry, HeaderWords, Kind
 
 CACHE_SIZE: Final = 16384
 # Longer strings are free prose, not header values; DICOM LO has 64 characters, LT 10,240.
 LONGEST_VALUE: Final = 1024
 
-# How much of a row's confidence stays, by the way its word was found.
-EXACT: Final = 1.0
-JOINED: Final = 0.97
-SIDE_JOINED: Final = 0.95
-COMPOUND: Final = 0.9
-DAMAGED: Final = 0.9
-DROPPED: Final = 0.8
-TRUNCATED: Final = 0.75
-FUZZY: Final = 0.65
-FUZZY_TWO: Final = 0.5
-
 # Cross-sectional and other modalities in which AP, axial or lateral name no projection.
 NO_PROJECTION: Final = frozenset({"CT", "MR", "PT", "NM", "US", "ST", "OCT", "IVUS", "SR"})
 
-_CAMEL = re.compile(r"(?<=[a-zà-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2})")
-_TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _BOUNDARY = re.compile(r"[,;:\n(]|\.\s|\s-\s")
-_DAMAGE = re.compile(r"[?_\ufffd#*~ ]{1,2}")
-# What UTF-8 looks like when it was read as Latin-1: Ã¼ for ü.
-_MOJIBAKE = re.compile("[\u00c2-\u00c5][\u0080-\u00bf\u2013-\u2122\u0152\u0153\u0160\u0161\u0178]")
-_CUT_LENGTHS: Final = (15, 16)
 
 
 class Structures(Protocol):
@@ -62,26 +53,6 @@ class Structures(Protocol):
 
     def current(self, code: str) -> str:
         """Return the successor of a former code, else the code itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    folded: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A stretch of tokens and what it was read as; `other` is its second meaning, if any."""
-
-    first: int
-    last: int
-    entry: Entry | None
-    other: Entry | None = None
-    factor: float = EXACT
-    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +83,7 @@ class TextReader:
     def __init__(self, words: HeaderWords, structures: Structures) -> None:
         self.words = words
         self.structures = structures
-        self._affixes = affix_table(words)
-        self._longest_affix = max(map(len, self._affixes), default=0)
+        self._finder = PhraseFinder(words, self.holds)
         self._cached = lru_cache(maxsize=CACHE_SIZE)(self._read)
 
     def read(self, value: str, *, modality: str | None = None) -> TextReading:
@@ -124,13 +94,22 @@ class TextReader:
         """
         return self._cached(value[:LONGEST_VALUE], modality)
 
+    def holds(self, code: str) -> bool:
+        """Return whether the body structures have `code`."""
+        try:
+            self.structures.concept(code)
+        except BodySiteError:
+            return False
+        return True
+
     def _read(self, value: str, modality: str | None) -> TextReading:
-        tokens = _tokenise(value)
-        items = self._items(tokens, len(value.strip()))
-        mentions, used = self._mentions(value, tokens, items)
+        text = repaired(value)
+        tokens = tokenise(text)
+        items = self._finder.items(tokens, len(text.strip()))
+        mentions = self._mentions(text, tokens, items)
         if not mentions:
             mentions, items = self._misspelt(tokens, items)
-        mentions = _without_weak(mentions)
+        mentions = self._without_weak(mentions, items, tokens)
         items = [self._settled(item, mentions) for item in items]
         modality = modality or _modality(items)
         views = self._views(items, modality, mentions)
@@ -143,7 +122,6 @@ class TextReader:
         meaning = {place for mention in mentions for place in _places(mention)}
         meaning |= {place for item, _ in sides for place in _places(item)}
         meaning |= {place for item in views if view for place in _places(item)}
-        meaning |= used
         return TextReading(
             value=value,
             sites=sites,
@@ -153,169 +131,24 @@ class TextReader:
             evidence=_evidence(tokens, mentions, sides, view_item, view_note),
         )
 
-    # --- finding phrases -----------------------------------------------------------------
-
-    def _items(self, tokens: Sequence[_Token], length: int) -> list[_Item]:
-        items: list[_Item] = []
-        place = 0
-        while place < len(tokens):
-            found = self._phrase(tokens, place) or self._word(tokens, place, length)
-            items.extend(found)
-            place = found[-1].last + 1
-        return items
-
-    def _phrase(self, tokens: Sequence[_Token], place: int) -> list[_Item]:
-        words = self.words
-        for count in range(min(words.longest, len(tokens) - place), 0, -1):
-            key = tuple(token.folded for token in tokens[place : place + count])
-            site, other = words.sites.get(key), words.others.get(key)
-            if count == 1:
-                site = words.accented.get(tokens[place].text.casefold(), site)
-            if site is not None and site.kind is Kind.SITE and not self._known(site):
-                site = None
-            if site is not None or other is not None:
-                last = place + count - 1
-                if site is None:
-                    return [_Item(place, last, other)]
-                return [_Item(place, last, site, other)]
-        return []
-
-    def _word(self, tokens: Sequence[_Token], place: int, length: int) -> list[_Item]:
-        token = tokens[place].folded
-        if (entry := self.words.joined.get(token)) is not None and self._known(entry):
-            return [_Item(place, place, entry, None, JOINED)]
-        if place + 1 < len(tokens) and (items := self._two_as_one(tokens, place)):
-            return items
-        if not token.isascii() and (items := self._unspaced(token, place)):
-            return items
-        if items := self._side_joined(token, place) or self._compound(token, place):
-            return items
-        if place == len(tokens) - 1 and length in _CUT_LENGTHS and (item := self._cut(token, place)):
-            return [item]
-        if (entry := self.words.dropped.get(token)) is not None and self._known(entry):
-            return [_Item(place, place, entry, None, DROPPED, "a letter with an accent is lost")]
-        return [_Item(place, place, None)]
-
-    def _two_as_one(self, tokens: Sequence[_Token], place: int) -> list[_Item]:
-        left, right = tokens[place], tokens[place + 1]
-        gap = right.start - left.end
-        if 1 <= gap <= 2:
-            entry = self.words.damaged.get(f"{left.text.casefold()}{LOST}{right.text.casefold()}")
-            if entry is not None and self._known(entry):
-                note = "a letter with an accent is damaged"
-                return [_Item(place, place + 1, entry, None, DAMAGED, note)]
-        if gap == 1 and len(left.folded) >= 3 and len(right.folded) >= 3:
-            entry = self.words.sites.get((left.folded + right.folded,))
-            if entry is not None and self._known(entry):
-                return [_Item(place, place + 1, entry, None, JOINED)]
-        return []
-
-    def _side_joined(self, token: str, place: int) -> list[_Item]:
-        """Read LHAND, HANDL, RKNEE: one letter of a side at a paired part of four letters."""
-        for letter, rest in ((token[:1], token[1:]), (token[-1:], token[:-1])):
-            side = self.words.others.get((letter,))
-            site = self._affixes.get(rest)
-            if (
-                side is not None
-                and side.kind is Kind.LATERALITY
-                and site is not None
-                and site.kind is Kind.SITE
-                and (len(rest) >= 4 or rest in self.words.affixes)
-                and self._known(site)
-                and self._paired(site.code)
-                and _same_language(side, site.languages)
-            ):
-                return [
-                    _Item(place, place, site, None, SIDE_JOINED),
-                    _Item(place, place, replace(side, kind=Kind.LATERALITY, words=0)),
-                ]
-        return []
-
-    def _compound(self, token: str, place: int) -> list[_Item]:
-        """Read a word put together from known pieces, all of it, in as few as possible."""
-        if not 5 <= len(token) <= 32:
-            return []
-        best: list[list[Entry] | None] = [[]] + [None] * len(token)
-        for end in range(1, len(token) + 1):
-            for start in range(max(0, end - self._longest_affix), end):
-                before = best[start]
-                piece = self._affixes.get(token[start:end])
-                if before is None or piece is None:
-                    continue
-                present = best[end]
-                if present is None or len(before) + 1 < len(present):
-                    best[end] = [*before, piece]
-        pieces = best[-1] or []
-        sites = [piece for piece in pieces if piece.kind is Kind.SITE]
-        if not sites or not all(map(self._known, sites)):
-            return []
-        return [_Item(place, place, self._meaning(piece), None, COMPOUND) for piece in pieces]
-
-    def _unspaced(self, token: str, place: int) -> list[_Item]:
-        """Read words of scripts that put no space between words: 左膝関節."""
-        if token < "\u2e80":
-            return []
-        items: list[_Item] = []
-        start = 0
-        while start < len(token):
-            for end in range(len(token), start, -1):
-                key = (token[start:end],)
-                entry = self.words.sites.get(key) or self.words.others.get(key)
-                if entry is not None and (entry.kind is not Kind.SITE or self._known(entry)):
-                    items.append(_Item(place, place, entry, None, COMPOUND))
-                    start = end
-                    break
-            else:
-                start += 1
-        return items
-
-    def _cut(self, token: str, place: int) -> _Item | None:
-        # PS3.5: a code string has at most 16 characters, so vendors cut what is longer.
-        if len(token) < 3:
-            return None
-        found = {
-            entry.value or text: entry
-            for text, entry in self.words.truncated.items()
-            if text.startswith(token) and text != token
-        }
-        if len(found) != 1:
-            return None
-        word = next(iter(found))
-        entry = self.words.sites.get((word,))
-        if entry is None or not self._known(entry):
-            return None
-        note = f"'{token}' read as the beginning of '{word}'"
-        return _Item(place, place, entry, None, TRUNCATED, note)
-
-    def _meaning(self, piece: Entry) -> Entry:
-        if piece.kind is not Kind.AFFIX:
-            return piece
-        return self.words.others.get((fold(piece.value or piece.phrase),), piece)
-
-    def _known(self, entry: Entry) -> bool:
-        if entry.kind is not Kind.SITE:
-            return True
-        try:
-            self.structures.concept(entry.code)
-        except BodySiteError:
-            return False
-        return True
-
     def _paired(self, code: str) -> bool:
         return code not in self.words.unpaired
 
     # --- from phrases to parts -----------------------------------------------------------
 
     def _mentions(
-        self, value: str, tokens: Sequence[_Token], items: Sequence[_Item]
-    ) -> tuple[list[_Mention], set[int]]:
+        self, value: str, tokens: Sequence[Token], items: Sequence[Item]
+    ) -> list[_Mention]:
         mentions: list[_Mention] = []
-        used: set[int] = set()
         context = negated = False
+        before: Entry | None = None
         for item in items:
             entry = item.entry
-            if item.first and _BOUNDARY.search(value, tokens[item.first - 1].end, tokens[item.first].start):
+            # The full stop of "Z.n." and the colon of "Indication:" end nothing.
+            opened = before is not None and before.kind is Kind.CONTEXT
+            if not opened and item.first and _parted(value, tokens, item):
                 context = negated = False
+            before = entry
             if entry is None:
                 negated = False
             elif entry.kind is Kind.CONTEXT:
@@ -331,9 +164,9 @@ class TextReader:
                     negated = False
             elif entry.kind is not Kind.LATERALITY:
                 negated = False
-        return mentions, used
+        return mentions
 
-    def _mention(self, item: _Item, entry: Entry) -> _Mention:
+    def _mention(self, item: Item, entry: Entry) -> _Mention:
         code = self.structures.current(entry.code)
         concept = self.structures.concept(code)
         side = entry.laterality
@@ -354,63 +187,62 @@ class TextReader:
         )
 
     def _misspelt(
-        self, tokens: Sequence[_Token], items: Sequence[_Item]
-    ) -> tuple[list[_Mention], list[_Item]]:
-        """Read unknown words as misspellings, only where the value names no part otherwise."""
-        result: list[_Item] = []
-        mentions: list[_Mention] = []
-        for item in items:
-            found = None
-            if item.entry is None:
-                found = self._nearest(tokens[item.first].folded)
-            if found is None:
-                result.append(item)
-                continue
-            entry, distance = found
-            note = f"'{tokens[item.first].text}' read as '{entry.phrase}'"
-            factor = FUZZY if distance == 1 else FUZZY_TWO
-            result.append(_Item(item.first, item.last, entry, None, factor, note))
-            mentions.append(self._mention(result[-1], entry))
-        return mentions, result
+        self, tokens: Sequence[Token], items: Sequence[Item]
+    ) -> tuple[list[_Mention], list[Item]]:
+        """Read an unknown word as a misspelling, if the value names no part otherwise.
 
-    def _nearest(self, token: str) -> tuple[Entry, int] | None:
-        if len(token) < 5 or not token.isalpha() or not token.isascii():
-            return None
-        allowed = 1 if len(token) < 8 else 2
-        near = process.extract(
-            token,
-            self.words.fuzzy_words,
-            scorer=OSA.distance,
-            score_cutoff=allowed,
-            limit=12,
-            processor=None,
-        )
-        near = [
-            (word, int(distance))
-            for word, distance, _ in near
-            if word[0] == token[0] and self._known(self.words.sites[(word,)])
+        Two unknown words are more likely a name or a device than two misspellings.
+        """
+        unknown = [
+            item
+            for item in items
+            if item.entry is None and len(tokens[item.first].folded) >= SHORTEST_FUZZY - 1
         ]
-        if not near:
-            return None
-        distance = min(found for _, found in near)
-        # A word that is known to be no body part is as good an explanation.
-        if process.extractOne(
-            token, self.words.other_words, scorer=OSA.distance, score_cutoff=distance
-        ):
-            return None
-        entries = [self.words.sites[(word,)] for word, found in near if found == distance]
-        codes = {entry.code for entry in entries}
-        if len(codes) != 1:
-            return None
-        return max(entries, key=lambda entry: entry.confidence), distance
+        found = self._finder.nearest(tokens[unknown[0].first].folded) if len(unknown) == 1 else None
+        if found is None:
+            return [], list(items)
+        item, (entry, distance) = unknown[0], found
+        note = f"'{tokens[item.first].text}' read as '{entry.phrase}'"
+        factor = FUZZY if distance == 1 else FUZZY_TWO
+        read = Item(item.first, item.last, entry, None, factor, note)
+        return [self._mention(read, entry)], [read if i is item else i for i in items]
 
-    def _settled(self, item: _Item, mentions: Sequence[_Mention]) -> _Item:
-        """Give an ambiguous word its second meaning when another word names the part."""
-        if item.other is None:
+    def _without_weak(
+        self, mentions: list[_Mention], items: Sequence[Item], tokens: Sequence[Token]
+    ) -> list[_Mention]:
+        """Drop ambiguous words where another names the part, but not "pel" after "abdomen".
+
+        Among words that are not known, an ambiguous word names no part: "has been repeated".
+        """
+        strong = {mention.code for mention in mentions if not mention.weak}
+        if not strong:
+            unknown = any(
+                item.entry is None and len(tokens[item.first].folded) >= 3 for item in items
+            )
+            return [] if unknown else mentions[:1]
+        return [
+            mention
+            for mention in mentions
+            if not mention.weak
+            or any(
+                mention.code in parts and parts <= strong | {mention.code}
+                for parts in self.words.regions
+            )
+        ]
+
+    def _settled(self, item: Item, mentions: Sequence[_Mention]) -> Item:
+        """Give an ambiguous word its second meaning when another word names the part.
+
+        The second meaning is one of its own language: face is a view in "thorax face" only.
+        """
+        if item.other is None or any(
+            mention.first == item.first and mention.last == item.last for mention in mentions
+        ):
             return item
-        if any(m.first == item.first and m.last == item.last for m in mentions):
-            return item
-        return replace(item, entry=item.other, other=None)
+        understood = not mentions or any(
+            same_language(item.other, mention.languages) for mention in mentions
+        )
+        return replace(item, entry=item.other if understood else None, other=None)
 
     def _most_specific(self, mentions: Sequence[_Mention]) -> list[_Mention]:
         """Leave out repeated parts and parts that hold another one that is named as well."""
@@ -440,7 +272,7 @@ class TextReader:
         for size in range(min(len(mentions), 6), 1, -1):
             for group in combinations(mentions, size):
                 region = self.words.regions.get(frozenset(m.code for m in group))
-                if region is None or not self._holds(region.code):
+                if region is None or not self.holds(region.code):
                     continue
                 concept = self.structures.concept(region.code)
                 joined = _Mention(
@@ -459,21 +291,19 @@ class TextReader:
                 return self._combined([*rest[:place], joined, *rest[place:]])
         return mentions
 
-    def _holds(self, code: str) -> bool:
-        try:
-            self.structures.concept(code)
-        except BodySiteError:
-            return False
-        return True
-
     # --- sides and views -----------------------------------------------------------------
 
     def _views(
-        self, items: Sequence[_Item], modality: str | None, mentions: Sequence[_Mention]
-    ) -> list[_Item]:
+        self, items: Sequence[Item], modality: str | None, mentions: Sequence[_Mention]
+    ) -> list[Item]:
         if modality in NO_PROJECTION:
             return []
-        breast = modality == "MG" or any(m.code == _BREAST for m in mentions)
+        # CC is also a volume: beside other words it needs a breast or a mammogram.
+        breast = (
+            modality == "MG"
+            or any(m.code == _BREAST for m in mentions)
+            or (not mentions and len(items) <= 2)
+        )
         return [
             item
             for item in items
@@ -483,34 +313,60 @@ class TextReader:
         ]
 
     def _sides(
-        self, items: Sequence[_Item], mentions: Sequence[_Mention], views: Sequence[_Item]
-    ) -> list[tuple[_Item, Laterality]]:
-        found: list[tuple[_Item, Laterality]] = []
+        self, items: Sequence[Item], mentions: Sequence[_Mention], views: Sequence[Item]
+    ) -> list[tuple[Item, Laterality]]:
+        found: list[tuple[Item, Laterality]] = []
         for place, item in enumerate(items):
             entry = item.entry
             if entry is None or entry.laterality is None:
                 continue
-            if entry.kind is Kind.VIEW and item in views:
-                found.append((item, entry.laterality))
-            elif entry.kind is Kind.LATERALITY and (
-                len(entry.phrase) > 1 or entry.words == 0 or entry.phrase >= "\u2e80"
-                or self._letter_is_side(items, place, mentions, views)
-            ):
+            if entry.kind is Kind.VIEW:
+                is_side = item in views
+            else:
+                is_side = entry.kind is Kind.LATERALITY and self._is_side(
+                    entry, items, place, mentions, views
+                )
+            if is_side:
                 found.append((item, entry.laterality))
         return found
 
-    def _letter_is_side(
+    def _is_side(
         self,
-        items: Sequence[_Item],
+        entry: Entry,
+        items: Sequence[Item],
         place: int,
         mentions: Sequence[_Mention],
-        views: Sequence[_Item],
+        views: Sequence[Item],
+    ) -> bool:
+        """Return whether a word of a side is one here: two letters are one in their language."""
+        if entry.words == 0 or len(entry.phrase) > 2 or entry.phrase >= UNSPACED:
+            return True
+        if len(entry.phrase) == 2:
+            return "und" in entry.languages or any(
+                not mention.languages.isdisjoint(entry.languages) and self._paired(mention.code)
+                for mention in mentions
+            )
+        return self._letter_is_side(items, place, mentions, views)
+
+    def _letter_is_side(
+        self,
+        items: Sequence[Item],
+        place: int,
+        mentions: Sequence[_Mention],
+        views: Sequence[Item],
     ) -> bool:
         """Return whether a single letter beside a paired part or a breast view is its side."""
         entry = items[place].entry
         if entry is None:
             return False
-        for near in (place - 1, place + 1):
+        # L and R may stand on either side of the part; E, D, G, I are also words ("e" is "and"),
+        # and name a side only behind it.
+        behind_only = entry.phrase not in _EITHER_SIDE
+        if behind_only and place + 1 < len(items):
+            following = items[place + 1].entry
+            if following is not None and following.kind is Kind.SITE:
+                return False
+        for near in (place - 1,) if behind_only else (place - 1, place + 1):
             if not 0 <= near < len(items):
                 continue
             if items[near] in views and (items[near].entry or entry).when == "mammography":
@@ -519,7 +375,7 @@ class TextReader:
                 if (
                     mention.first <= items[near].first <= mention.last
                     and self._paired(mention.code)
-                    and _same_language(entry, mention.languages)
+                    and same_language(entry, mention.languages)
                 ):
                     return True
             other = items[near].entry
@@ -534,29 +390,35 @@ class TextReader:
         return (
             last
             and len(mentions) == 1
-            and entry.phrase in {"l", "r"}
+            and same_language(entry, mentions[0].languages)
             and self._paired(mentions[0].code)
         )
 
     def _view(
         self,
-        views: Sequence[_Item],
-        sides: list[tuple[_Item, Laterality]],
+        views: Sequence[Item],
+        sides: list[tuple[Item, Laterality]],
         mentions: Sequence[_Mention],
-    ) -> tuple[View | None, _Item | None, str | None]:
-        found: dict[str, _Item] = {}
+    ) -> tuple[View | None, Item | None, str | None]:
+        found: dict[str, Item] = {}
         for item in views:
             if item.entry is not None and item.entry.view is not None:
                 found.setdefault(item.entry.view.code, item)
         if not found:
             return None, None, None
         if len(found) > 1:
-            names = " and ".join(sorted(i.entry.view.display for i in found.values() if i.entry and i.entry.view))
+            names = " and ".join(
+                sorted(i.entry.view.display for i in found.values() if i.entry and i.entry.view)
+            )
             return None, None, f"several views: {names}"
         item = next(iter(found.values()))
         view = item.entry.view if item.entry else None
         if view is not None and view.code == _LATERAL:
-            near = [s for s in sides if abs(s[0].last - item.first) == 1 or abs(s[0].first - item.last) == 1]
+            near = [
+                s
+                for s in sides
+                if abs(s[0].last - item.first) == 1 or abs(s[0].first - item.last) == 1
+            ]
             unpaired = bool(mentions) and not any(self._paired(m.code) for m in mentions)
             if unpaired and near and near[0][1] in _SIDED_LATERAL:
                 sides.remove(near[0])
@@ -566,8 +428,8 @@ class TextReader:
     def _sites(
         self,
         mentions: Sequence[_Mention],
-        sides: Sequence[tuple[_Item, Laterality]],
-        view: _Item | None,
+        sides: Sequence[tuple[Item, Laterality]],
+        view: Item | None,
     ) -> tuple[Site, ...]:
         distinct = {side for _, side in sides}
         shared = _common_side(side for _, side in sides)
@@ -582,6 +444,7 @@ class TextReader:
         return tuple(sites)
 
 
+_EITHER_SIDE: Final = frozenset({"l", "r"})
 _BREAST: Final = "76752008"
 _LATERAL: Final = "399067008"
 _SIDED_LATERAL: Final = {
@@ -590,34 +453,8 @@ _SIDED_LATERAL: Final = {
 }
 
 
-def _tokenise(value: str) -> list[_Token]:
-    text = unicodedata.normalize("NFKC", _repaired(value))
-    tokens = []
-    for run in _TOKEN.finditer(text):
-        cuts = [m.start() for m in _CAMEL.finditer(text, run.start(), run.end()) if m.start() > run.start()]
-        for start, end in zip((run.start(), *cuts), (*cuts, run.end()), strict=True):
-            tokens.append(_Token(text[start:end], fold(text[start:end]), start, end))
-    return tokens
-
-
-def _repaired(value: str) -> str:
-    if not _MOJIBAKE.search(value):
-        return value
-    for encoding in ("cp1252", "latin-1"):
-        try:
-            return value.encode(encoding).decode("utf-8")
-        except UnicodeError:
-            continue
-    return value
-
-
-def _without_weak(mentions: list[_Mention]) -> list[_Mention]:
-    strong = [mention for mention in mentions if not mention.weak]
-    return strong or mentions[:1]
-
-
 def _range_resolved(
-    items: Sequence[_Item], mentions: list[_Mention], words: HeaderWords
+    items: Sequence[Item], mentions: list[_Mention], words: HeaderWords
 ) -> list[_Mention]:
     """Drop the two ends of a range (skull to thigh) unless they have a combined concept."""
     for item in items:
@@ -632,18 +469,20 @@ def _range_resolved(
     return mentions
 
 
-def _modality(items: Iterable[_Item]) -> str | None:
+def _modality(items: Iterable[Item]) -> str | None:
     for item in items:
         if item.entry is not None and item.entry.kind is Kind.TECHNIQUE and item.entry.value:
             return item.entry.value
     return None
 
 
-def _same_language(side: Entry, languages: frozenset[str]) -> bool:
-    return "und" in side.languages or bool(side.languages & languages)
+def _parted(value: str, tokens: Sequence[Token], item: Item) -> bool:
+    """Return whether a comma or its like stands before the item."""
+    gap = value[tokens[item.first - 1].end : tokens[item.first].start]
+    return _BOUNDARY.search(gap) is not None
 
 
-def _joined_on(item: _Item, tokens: Sequence[_Token], value: str) -> bool:
+def _joined_on(item: Item, tokens: Sequence[Token], value: str) -> bool:
     """Return whether the next word is joined by a slash, so that a negation goes on."""
     follows = item.last + 1
     return follows < len(tokens) and "/" in value[tokens[item.last].end : tokens[follows].start]
@@ -657,35 +496,33 @@ def _common_side(sides: Iterable[Laterality | None]) -> Laterality | None:
 
 
 def _overall_side(
-    sites: Sequence[Site], sides: Sequence[tuple[_Item, Laterality]]
+    sites: Sequence[Site], sides: Sequence[tuple[Item, Laterality]]
 ) -> Laterality | None:
     if sites:
         return sites[0].laterality
     return _common_side(side for _, side in sides)
 
 
-def _distance(item: _Item, mention: _Mention) -> int:
+def _distance(item: Item, mention: _Mention) -> int:
     return min(abs(item.first - mention.last), abs(mention.first - item.last))
 
 
-def _places(part: _Item | _Mention) -> range:
+def _places(part: Item | _Mention) -> range:
     return range(part.first, part.last + 1)
 
 
 def _evidence(
-    tokens: Sequence[_Token],
+    tokens: Sequence[Token],
     mentions: Sequence[_Mention],
-    sides: Sequence[tuple[_Item, Laterality]],
-    view: _Item | None,
+    sides: Sequence[tuple[Item, Laterality]],
+    view: Item | None,
     view_note: str | None,
 ) -> tuple[Evidence, ...]:
-    def text(part: _Item | _Mention) -> tuple[str, ...]:
+    def text(part: Item | _Mention) -> tuple[str, ...]:
         return tuple(tokens[place].text for place in _places(part))
 
     found = [Evidence("text", text(m), m.rows, m.note) for m in mentions]
-    found.extend(
-        Evidence("text", text(item), (item.entry.ref,)) for item, _ in sides if item.entry
-    )
+    found.extend(Evidence("text", text(item), (item.entry.ref,)) for item, _ in sides if item.entry)
     if view is not None and view.entry is not None:
         found.append(Evidence("text", text(view), (view.entry.ref,)))
     if view_note is not None:

@@ -20,6 +20,7 @@ from typing import Final
 from terminology import sssom
 from terminology.concept import Laterality, View
 from terminology.errors import RowProblem, TableError
+from terminology.mapping import SemanticMapping
 from terminology.tables import Row, mappings_folder, read_rows
 
 WORDS_TABLE: Final = "header-words.sssom.tsv"
@@ -41,6 +42,10 @@ _VIEW_COLUMNS: Final = (
 
 # A word at or below this confidence gives way to any other body part of the same value.
 WEAK: Final = 0.6
+# Misspellings are looked for in the languages whose words the curators know best.
+FUZZY_LANGUAGES: Final = frozenset({"en", "de", "fr", "es", "pt", "it", "nl", "la"})
+# Only words as sure as this are compared with misspellings.
+FUZZY_FROM: Final = 0.95
 # What a character that was lost in a wrong decoding is written as in the index of damaged words.
 LOST: Final = "\0"
 
@@ -68,6 +73,7 @@ class Kind(StrEnum):
     RANGE = "range"  # from one part to another
     AFFIX = "affix"  # may be written together with a body part
     SITE_AFFIX = "site-affix"  # a short body-part word that may be written together with others
+    PAIRED_AFFIX = "paired-affix"  # a body-part word that a single letter of a side is joined to
     TRUNCATED = "truncated"  # a word that values are often cut in
     UNPAIRED = "unpaired"  # token: the code of a structure that has no left and right twin
 
@@ -133,7 +139,7 @@ def tokens_of(folded: str) -> tuple[str, ...]:
     return tuple(_PIECE.findall(folded))
 
 
-@dataclass(slots=True)
+@dataclass
 class HeaderWords:
     """The indexed vocabulary; built by `load`, read by `terminology.text.TextReader`.
 
@@ -149,6 +155,7 @@ class HeaderWords:
     damaged: dict[str, Entry] = field(default_factory=dict)
     dropped: dict[str, Entry] = field(default_factory=dict)
     affixes: dict[str, Entry] = field(default_factory=dict)
+    paired_affixes: frozenset[str] = frozenset()
     truncated: dict[str, Entry] = field(default_factory=dict)
     regions: dict[frozenset[str], Region] = field(default_factory=dict)
     unpaired: frozenset[str] = frozenset()
@@ -173,7 +180,7 @@ class HeaderWords:
 
     @cached_property
     def fuzzy_words(self) -> tuple[str, ...]:
-        """Single words of five and more European letters that misspellings are compared with."""
+        """Sure single words of five and more letters that misspellings are compared with."""
         return tuple(
             sorted(
                 key[0]
@@ -182,7 +189,8 @@ class HeaderWords:
                 and len(key[0]) >= 5
                 and key[0] < _LAST_ACCENTED
                 and entry.kind is Kind.SITE
-                and not entry.weak
+                and entry.confidence >= FUZZY_FROM
+                and not entry.languages.isdisjoint(FUZZY_LANGUAGES)
             )
         )
 
@@ -191,7 +199,7 @@ class HeaderWords:
         """Single words of four and more letters that are known and are no body part."""
         return tuple(sorted(key[0] for key in self.others if len(key) == 1 and len(key[0]) >= 4))
 
-    def _add_sites(self, rows: Iterable[sssom.SemanticMapping]) -> None:
+    def _add_sites(self, rows: Iterable[SemanticMapping]) -> None:
         for row in rows:
             label = row.subject_label or ""
             entry = Entry(
@@ -211,24 +219,29 @@ class HeaderWords:
         plain = fold(label)
         composed = unicodedata.normalize("NFKC", label).casefold()
         keys = {tokens_of(plain), tokens_of(spell_out(label))}
-        if len(keys) and plain != composed and len(plain) <= 3 and plain < _LAST_ACCENTED:
+        if plain != composed and len(plain) <= 3 and plain < _LAST_ACCENTED:
             self.accented[composed] = entry
-            keys.discard(tokens_of(plain))
+            keys = set()
         for key in sorted(keys):
             if key and _better(entry, self.sites.get(key)):
                 self.sites[key] = entry
                 self.longest = max(self.longest, len(key))
             whole = "".join(key)
-            if len(key) > 1 and len(whole) >= 4 and _better(entry, self.joined.get(whole)):
+            if (
+                len(key) > 1
+                and len(key[-1]) > 1
+                and len(whole) >= 4
+                and _better(entry, self.joined.get(whole))
+            ):
                 self.joined[whole] = entry
-        if plain != composed and len(plain) >= 4 and len(tokens_of(plain)) == 1:
+        if plain != composed and len(plain) >= 5 and len(tokens_of(plain)) == 1:
             self._index_damage(composed, entry)
 
     def _index_damage(self, composed: str, entry: Entry) -> None:
         lost = "".join(LOST if fold(char) != char else char for char in composed)
         if lost.count(LOST) == 1:
             self.damaged.setdefault(lost, entry)
-            if len(lost) >= 5:
+            if len(lost) >= 7 or (len(lost) >= 5 and "de" in entry.languages):
                 self.dropped.setdefault(lost.replace(LOST, ""), entry)
 
     def _add_tokens(self, rows: list[Row]) -> None:
@@ -261,7 +274,9 @@ class HeaderWords:
 
     def _index_token(self, text: str, entry: Entry) -> None:
         key = tokens_of(text)
-        if entry.kind in {Kind.AFFIX, Kind.SITE_AFFIX}:
+        if entry.kind is Kind.PAIRED_AFFIX:
+            self.paired_affixes |= {text}
+        elif entry.kind in {Kind.AFFIX, Kind.SITE_AFFIX}:
             self.affixes[text] = entry
         elif entry.kind is Kind.TRUNCATED:
             self.truncated[text] = entry

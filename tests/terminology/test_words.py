@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import pytest
+
+from terminology.errors import TableError
+from terminology.graph import BodyStructureGraph
+from terminology.sssom import read
+from terminology.tables import mappings_folder
+from terminology.words import (
+    REGIONS_TABLE,
+    TOKENS_TABLE,
+    VIEWS_TABLE,
+    WORDS_TABLE,
+    HeaderWords,
+    Kind,
+    fold,
+    lookup_view,
+    spell_out,
+    tokens_of,
+)
+
+PLAIN_TABLES = (TOKENS_TABLE, REGIONS_TABLE, VIEWS_TABLE, "snomed-rt.tsv")
+
+
+@pytest.fixture(scope="module")
+def words() -> HeaderWords:
+    return HeaderWords.load()
+
+
+@pytest.fixture(scope="module")
+def graph() -> BodyStructureGraph:
+    return BodyStructureGraph.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "folded", "reason"),
+    [
+        ("Hüfte", "hufte", "an umlaut loses its dots"),
+        ("FUSS", "fuss", "case does not count"),
+        ("Fuß", "fuss", "sharp s is two letters"),
+        ("Crâne", "crane", "an accent goes"),
+        ("ＣＨＥＳＴ", "chest", "full-width letters are the same letters"),
+        ("hånd", "hand", "a ring goes"),
+        ("bøjning", "bojning", "a stroke goes"),
+        ("płuca", "pluca", "a Polish stroke goes"),
+        ("ШЕЙНЫЕ", "шеиные", "the breve of Cyrillic goes on both sides alike"),
+        ("がん", "がん", "a Japanese voicing mark is part of the letter"),
+        ("발목", "발목", "Hangul stays composed"),
+    ],
+)
+def test_folding_takes_case_and_accents_away(text, folded, reason):
+    assert fold(text) == folded, reason
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"), [("Hüfte", "huefte"), ("Schädel", "schaedel"), ("Höft", "hoeft")]
+)
+def test_umlauts_are_also_known_spelt_out(text, spelt):
+    assert spell_out(text) == spelt
+
+
+def test_tokens_are_runs_of_letters_and_runs_of_digits():
+    assert tokens_of("hand_li 3-views l5/s1") == (
+        *("hand", "li", "3", "views"),
+        *("l", "5", "s", "1"),
+    )
+
+
+def test_every_concept_of_the_words_is_a_body_structure_of_the_graph(graph):
+    rows = read(mappings_folder() / WORDS_TABLE).mappings
+    unknown = {row.object_id for row in rows if not row.no_match and row.object_id[9:] not in graph}
+    assert not unknown
+
+
+def test_every_word_names_its_language():
+    rows = read(mappings_folder() / WORDS_TABLE).mappings
+    assert all(row.subject_language for row in rows)
+
+
+def test_the_languages_of_the_design_are_all_covered():
+    rows = read(mappings_folder() / WORDS_TABLE).mappings
+    count = dict.fromkeys(("de", "en", "fr", "es", "pt", "it", "nl"), 0)
+    for row in rows:
+        for language in (row.subject_language or "").split("|"):
+            if language in count:
+                count[language] += 1
+    assert min(count.values()) > 200, count
+
+
+def test_combined_regions_join_parts_of_the_graph(words, graph):
+    assert words.regions
+    for parts, region in words.regions.items():
+        assert region.code in graph
+        assert all(part in graph for part in parts)
+        assert len(parts) > 1
+
+
+def test_structures_without_sides_are_in_the_graph(words, graph):
+    assert words.unpaired
+    assert all(code in graph for code in words.unpaired)
+
+
+@pytest.mark.parametrize("name", PLAIN_TABLES)
+def test_plain_tables_are_sorted_and_hold_no_row_twice(name):
+    lines = (mappings_folder() / name).read_text(encoding="utf-8").splitlines()[1:]
+    keys = [line.split("\t") for line in lines]
+    assert keys == sorted(keys)
+    assert len(set(lines)) == len(lines)
+
+
+def test_rows_are_named_by_their_true_line(words):
+    entry = words.sites[("osg",)]
+    file, _, line = entry.ref.partition(":")
+    text = (mappings_folder() / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    assert text.split("\t")[0] == "OSG"
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "dicom"),
+    [
+        ("AP", "399348003", "AP"),
+        ("p.a.", "272479007", "PA"),
+        ("CC", "399162004", "CC"),
+        ("MLO", "399368009", "MLO"),
+        ("seitl.", "399067008", None),
+        ("Waters", "260473000", None),
+    ],
+)
+def test_views_have_a_code_and_a_view_position(words, value, code, dicom):
+    entry = lookup_view(words, value)
+    assert entry is not None
+    assert entry.view is not None
+    assert (entry.view.code, entry.view.dicom) == (code, dicom)
+
+
+def test_a_word_that_is_no_view_has_none(words):
+    assert lookup_view(words, "knee") is None
+
+
+@pytest.mark.parametrize("word", ["other", "xxx", "partialbody", "c arm", "head coil"])
+def test_words_that_were_refused_are_rows(words, word):
+    assert words.sites[tokens_of(word)].kind is Kind.NO_SITE
+
+
+def test_a_missing_table_is_named(tmp_path: Path):
+    with pytest.raises(TableError, match=TOKENS_TABLE):
+        HeaderWords.load(tmp_path)
+
+
+def test_a_bad_kind_is_named_with_its_line(tmp_path: Path):
+    for path in mappings_folder().glob("*.tsv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table = tmp_path / TOKENS_TABLE
+    lines = table.read_text(encoding="utf-8").splitlines()
+    lines[3] = "side" + lines[3][lines[3].index("\t") :]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"header-tokens.tsv:4 kind: 'side'"):
+        HeaderWords.load(tmp_path)
