@@ -11,7 +11,14 @@ from terminology.crosswalk import TABLES
 from terminology.errors import RowProblem, TableError
 from terminology.graph import CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE, BodyStructureGraph
 from terminology.mapping import MappingSet
-from terminology.words import WORDS_TABLE
+from terminology.tables import numbered_lines
+from terminology.words import (
+    REGIONS_TABLE,
+    TOKENS_TABLE,
+    VIEWS_TABLE,
+    WORDS_TABLE,
+    HeaderWords,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ def check_tables(folder: Path) -> list[TableReport]:
         else:
             problems = (*_object_problems(mapping_set, graph), *_form_problems(folder / name))
             reports.append(TableReport(name, len(mapping_set.mappings), problems))
-    return reports
+    return [*reports, *_vocabulary_reports(folder)]
 
 
 def rewrite_tables(folder: Path) -> list[str]:
@@ -65,12 +72,25 @@ def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
     yield HISTORY_TABLE, sum(len(graph.history(code).successors) for code in graph.codes())
 
 
+def _vocabulary_reports(folder: Path) -> Iterator[TableReport]:
+    """Yield a report for each table that the words are loaded from beside their own."""
+    problems: tuple[RowProblem, ...] = ()
+    try:
+        HeaderWords.load(folder)
+    except TableError as error:
+        problems = error.problems
+    for name in (TOKENS_TABLE, REGIONS_TABLE, VIEWS_TABLE):
+        mine = tuple(problem for problem in problems if problem.file == name)
+        rows = 0 if mine else sum(1 for _ in numbered_lines(folder / name)) - 1
+        yield TableReport(name, rows, mine)
+
+
 def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iterator[RowProblem]:
     file = f"{mapping_set.name}.sssom.tsv"
     for row in mapping_set.mappings:
         if row.no_match:
             continue
-        code = row.object_id.removeprefix(sssom.SNOMED_PREFIX)
+        code = sssom.object_code(row)
         if code not in graph:
             if not row.negated:
                 yield RowProblem(

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from terminology.concept import Concept
     from terminology.library import Terminology
 
+_ANSWER_KEYS = ("code", "display", "laterality", "confidence")
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -189,13 +191,17 @@ def map_command(
         misuse("--out and --column go with --in CSV.")
     if not values and sys.stdin.isatty():
         misuse("no VALUE. Give values, or pipe one a line, or use --in CSV --column NAME.")
-    lines = values or (line.rstrip("\r\n") for line in click.get_text_stream("stdin", "utf-8"))
-    for value in lines:
+    for value in values or _stdin_lines():
         answer = _map_value(library, value, field, system)
         if as_json:
             echo_json(answer)
         else:
             click.echo(_answer_line(answer))
+
+
+def _stdin_lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
 @click.group(cls=BodySiteGroup, no_args_is_help=True)
@@ -252,7 +258,10 @@ def _echo_figures(folder: Path, as_json: bool) -> None:
     if as_json:
         echo_json(figures.as_dict())
     else:
-        click.echo(str(figures))
+        click.echo(f"header words: {figures}")
+        for miss in figures.misses:
+            given = miss.given or "no answer"
+            click.echo(f"  '{miss.value}': {given}; expected {' or '.join(miss.expected)}")
 
 
 def _map_value(
@@ -339,9 +348,13 @@ def _answer_line(answer: dict[str, object]) -> str:
         + (f" {site['laterality']}" if site["laterality"] else "")
         for site in sites
     ]
+    site = "; ".join(shown) or "not known"
     if not shown and answer["laterality"]:
-        shown = [f"not known, {answer['laterality']}"]
-    return f"{answer['value']}\t{'; '.join(shown) or 'not known'}"
+        site += f", {answer['laterality']}"
+    view = answer["view"]
+    if isinstance(view, dict):
+        site += f", {view['display']}"
+    return f"{answer['value']}\t{site}"
 
 
 def _map_csv(
@@ -352,34 +365,42 @@ def _map_csv(
     field: str | None,
     system: str | None,
 ) -> None:
-    added = ("bodysite_code", "bodysite_display", "bodysite_laterality", "bodysite_confidence")
     try:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         misuse(f"{source}: cannot be read as UTF-8 text ({error}). Name a CSV file in UTF-8.")
-    reader = csv.DictReader(text.splitlines(keepends=True))
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     columns = list(reader.fieldnames or ())
     if column not in columns:
         misuse(f"{source}: no column '{column}'; expected one of {', '.join(columns) or 'none'}.")
     rows = []
     for row in reader:
-        sites = _map_value(library, row[column] or "", field, system)["sites"]
+        if None in row or None in row.values():
+            misuse(
+                f"{source}:{reader.line_num}: more or fewer cells than the header has;"
+                f" expected {len(columns)}. Correct the row; nothing was written."
+            )
+        sites = _map_value(library, row[column], field, system)["sites"]
         assert isinstance(sites, list)  # noqa: S101
-        best = sites[0] if sites else dict.fromkeys(("code", "display", "laterality", "confidence"))
-        keys = ("code", "display", "laterality", "confidence")
-        rows.append({**row, **{name: best[key] for name, key in zip(added, keys, strict=True)}})
-    fields = [*columns, *added]
+        best: dict[str, object] = sites[0] if sites else {}
+        rows.append({**row, **{f"bodysite_{key}": best.get(key) for key in _ANSWER_KEYS}})
+    fields = [*columns, *(f"bodysite_{key}" for key in _ANSWER_KEYS)]
     if out is None:
         _write_rows(sys.stdout, fields, rows)
         return
     temporary = out.with_name(out.name + ".part")
-    with temporary.open("w", encoding="utf-8", newline="") as stream:
-        _write_rows(stream, fields, rows)
-    temporary.replace(out)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            _write_rows(stream, fields, rows)
+        temporary.replace(out)
+    except OSError as error:
+        misuse(
+            f"--out: {out} cannot be written ({error.strerror}). Name a file in a folder of yours."
+        )
 
 
-def _write_rows(stream: object, fields: list[str], rows: list[dict[str, object]]) -> None:
-    writer = csv.DictWriter(stream, fields, extrasaction="ignore")  # type: ignore[type-var]
+def _write_rows(stream: TextIO, fields: list[str], rows: list[dict[str, object]]) -> None:
+    writer = csv.DictWriter(stream, fields)
     writer.writeheader()
     writer.writerows(rows)
 

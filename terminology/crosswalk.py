@@ -103,7 +103,7 @@ class Crosswalk:
             for rows in source.rows.values():
                 for row in rows:
                     if not row.negated and not row.no_match:
-                        self._reverse[_object_code(row)].append((system, row))
+                        self._reverse[sssom.object_code(row)].append((system, row))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Crosswalk:
@@ -157,7 +157,7 @@ class Crosswalk:
             return Translation(source, (), f"'{source.code}' is not in {table.mapping_set.name}")
         targets = [
             MappedTarget(
-                code=_object_code(row),
+                code=sssom.object_code(row),
                 display=row.object_label or "",
                 laterality=row.object_laterality,
                 predicate=row.predicate_id,
@@ -186,7 +186,7 @@ class Crosswalk:
             ReverseTarget(
                 coding=Coding(
                     source_system,
-                    _subject_code(row),
+                    sssom.subject_code(row),
                     row.subject_label,
                     self._sources[source_system].version,
                 ),
@@ -224,17 +224,7 @@ def _source(mapping_set: MappingSet) -> _Source:
     literal = any(row.subject_type == sssom.LITERAL for row in mapping_set.mappings)
     rows: dict[str, list[SemanticMapping]] = defaultdict(list)
     for row in mapping_set.mappings:
-        code = _subject_code(row)
+        code = sssom.subject_code(row)
         rows[code.casefold() if literal else code].append(row)
     version = mapping_set.metadata.get("subject_source_version")
     return _Source(mapping_set, str(version) if version else None, literal, dict(rows))
-
-
-def _subject_code(row: SemanticMapping) -> str:
-    if row.subject_id is None:
-        return row.subject_label or ""
-    return row.subject_id.partition(":")[2]
-
-
-def _object_code(row: SemanticMapping) -> str:
-    return row.object_id.removeprefix(sssom.SNOMED_PREFIX)

@@ -143,6 +143,18 @@ def write(mapping_set: MappingSet, path: Path) -> None:
     temporary.replace(path)
 
 
+def subject_code(mapping: SemanticMapping) -> str:
+    """Return the subject as its own system writes it: the code, or the string of a literal."""
+    if mapping.subject_id is None:
+        return mapping.subject_label or ""
+    return mapping.subject_id.partition(":")[2]
+
+
+def object_code(mapping: SemanticMapping) -> str:
+    """Return the object as a bare SNOMED CT code."""
+    return mapping.object_id.removeprefix(SNOMED_PREFIX)
+
+
 def sort_key(mapping: SemanticMapping) -> tuple[str, str, str, str]:
     """Return what rows are ordered by: subject, predicate, object."""
     return (

@@ -20,6 +20,7 @@ from typing import Final
 from terminology import sssom
 from terminology.concept import Laterality, View
 from terminology.errors import RowProblem, TableError
+from terminology.identifiers import sctid_problem
 from terminology.mapping import SemanticMapping
 from terminology.tables import Row, mappings_folder, read_rows
 
@@ -208,7 +209,7 @@ class HeaderWords:
                 ref=f"{WORDS_TABLE}:{row.line}",
                 languages=frozenset((row.subject_language or "und").split("|")),
                 words=len(tokens_of(fold(label))),
-                code="" if row.no_match else row.object_id.removeprefix(sssom.SNOMED_PREFIX),
+                code="" if row.no_match else sssom.object_code(row),
                 display=row.object_label or "",
                 confidence=row.confidence if row.confidence is not None else 0.9,
                 laterality=row.object_laterality,
@@ -257,6 +258,9 @@ class HeaderWords:
                 unpaired.add(row["token"])
                 continue
             side = row["value"] if kind is Kind.LATERALITY else ""
+            if kind is Kind.LATERALITY and side not in set(Laterality):
+                problems.append(row.problem("value", f"'{side}'", "left, right or bilateral"))
+                continue
             entry = Entry(
                 kind=kind,
                 phrase=row["token"],
@@ -285,7 +289,16 @@ class HeaderWords:
             self.longest = max(self.longest, len(key))
 
     def _add_views(self, rows: list[Row]) -> None:
+        problems: list[RowProblem] = []
         for row in rows:
+            if reason := sctid_problem(row["code"]):
+                problems.append(row.problem("code", f"'{row['code']}' {reason}", "an SCTID"))
+                continue
+            if row["laterality"] not in {"", *Laterality}:
+                problems.append(
+                    row.problem("laterality", f"'{row['laterality']}'", "left, right or bilateral")
+                )
+                continue
             entry = Entry(
                 kind=Kind.VIEW,
                 phrase=row["phrase"],
@@ -300,8 +313,19 @@ class HeaderWords:
                 key = tokens_of(text)
                 self.others[key] = entry
                 self.longest = max(self.longest, len(key))
+        if problems:
+            raise TableError(problems)
 
     def _add_regions(self, rows: list[Row]) -> None:
+        problems = [
+            row.problem(slot, f"'{code}' {reason}", "SCTIDs, parts joined by +")
+            for row in rows
+            for slot in ("parts", "region")
+            for code in row[slot].split("+")
+            if (reason := sctid_problem(code))
+        ]
+        if problems:
+            raise TableError(problems)
         for row in rows:
             parts = frozenset(row["parts"].split("+"))
             self.regions[parts] = Region(row["region"], row["region_display"], row.ref)
