@@ -5,26 +5,25 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Final
 
-from api.dicomfile import PARSE_FAILURES, is_media_directory, read_header
+from api.dicomfile import PARSE_FAILURES, check_uids, is_media_directory, read_header
 from api.errors import NotDicomError
 from api.inputs import Item, Rejected
 from api.limits import Limits
 from api.phi import PhiGuard
 from classifier.fusion import fuse
 from classifier.prediction import Prediction, Predictor
-from terminology.annotation import BodySiteAnnotation
+from terminology.annotation import BodySiteAnnotation, HeaderReading, Instance
 from terminology.errors import BodySiteError, DicomError
 from terminology.header import instance_of
 from terminology.library import Terminology
 
 _PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 
-# `warnings.catch_warnings` changes state of the whole process, so only one thread may be in it.
-# Header reading is pure Python: threads would not make it faster.
-_READING: Final = threading.Lock()
+_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +71,30 @@ class Annotator:
 
         `modality` is what the caller says of a plain picture; a DICOM file says it itself.
         """
+        instance: Instance | None = None
+        reading: HeaderReading | None = None
+        flags: tuple[str, ...] = ()
         try:
-            with _READING, warnings.catch_warnings():
-                # pydicom warns of odd values; the header reader reports them as flags.
-                warnings.simplefilter("ignore")
+            with _reading():
                 kind = _picture_kind(item.stream)
-                if kind is not None:
-                    annotation = self._picture(item, kind, modality)
+                if kind is None:
+                    instance, reading, flags = self._read(item)
                 else:
-                    annotation = self._dicom(item)
+                    _check_picture(item, kind)
         except NotDicomError as error:
             return Failed(item.name, error, passed_by=not item.named)
         except BodySiteError as error:
-            return Failed(item.name, error)
+            return Failed(item.name, _naming(item.name, error))
         except PARSE_FAILURES as error:
             return Failed(item.name, _unreadable(item.name, error))
+        annotation = fuse(instance, reading, self._predict(item.stream), self.terminology.graph)
+        if kind is None:
+            annotation = replace(annotation, flags=(*annotation.flags, *flags))
+        else:
+            annotation = replace(annotation, modality=modality)
         return Annotated(item.name, self.guard.protect(annotation), kind)
 
-    def _dicom(self, item: Item) -> BodySiteAnnotation:
+    def _read(self, item: Item) -> tuple[Instance, HeaderReading, tuple[str, ...]]:
         header = read_header(item.stream, item.name, self.limits)
         if is_media_directory(header.dataset):
             raise NotDicomError(
@@ -98,28 +103,26 @@ class Annotator:
                 "a DICOM image",
                 "Name the folder that it lies in.",
             )
-        instance = instance_of(header.dataset)
-        reading = self.terminology.header.read(header.dataset)
-        annotation = fuse(instance, reading, self._predict(item.stream), self.terminology.graph)
-        return replace(annotation, flags=(*annotation.flags, *header.flags))
-
-    def _picture(self, item: Item, kind: str, modality: str | None) -> BodySiteAnnotation:
-        if not item.named:
-            raise NotDicomError(
-                item.name,
-                f"the file is a {kind} picture in a folder or zip of DICOM files",
-                "a DICOM file",
-                "Name the picture itself to annotate it.",
-            )
-        _check_picture(item, kind)
-        annotation = fuse(None, None, self._predict(item.stream), self.terminology.graph)
-        return replace(annotation, modality=modality)
+        instance = check_uids(instance_of(header.dataset), item.name)
+        return instance, self.terminology.header.read(header.dataset), header.flags
 
     def _predict(self, stream: IO[bytes]) -> Prediction | None:
         if self.predictor is None:
             return None
         stream.seek(0)
         return self.predictor.predict(stream.read())
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Read without warnings: pydicom warns of odd values, the header reader reports them as flags.
+
+    `warnings.catch_warnings` changes the whole process, so only one thread may be in it. Header
+    reading is pure Python: threads would not make it faster.
+    """
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _picture_kind(stream: IO[bytes]) -> str | None:
@@ -136,6 +139,13 @@ def _check_picture(item: Item, kind: str) -> None:
     """Raise `DicomError` unless Pillow can identify the picture; its pixels are not decoded."""
     from PIL import Image
 
+    if not item.named:
+        raise NotDicomError(
+            item.name,
+            f"the file is a {kind} picture in a folder or zip of DICOM files",
+            "a DICOM file",
+            "Name the picture itself to annotate it.",
+        )
     try:
         with Image.open(item.stream, formats=[kind]) as picture:
             picture.verify()
@@ -146,6 +156,13 @@ def _check_picture(item: Item, kind: str) -> None:
             "a whole PNG or JPEG picture of at most 178 million pixels",
             "Export it again.",
         ) from error
+
+
+def _naming(name: str, error: BodySiteError) -> BodySiteError:
+    """Return `error` with the file in its place: in a batch the attribute alone says too little."""
+    if error.where.startswith(name):
+        return error
+    return DicomError(f"{name} {error.where}", error.what, error.expected, error.remedy)
 
 
 def _unreadable(name: str, error: Exception) -> DicomError:

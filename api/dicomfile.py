@@ -7,20 +7,22 @@ file may inflate, and turns every way in which it can fail into one `DicomError`
 from __future__ import annotations
 
 import io
+import re
 import struct
 import time
 import zlib
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, BinaryIO, Final, cast
 
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from api.errors import LimitError, NotDicomError
 from api.limits import Limits
+from terminology.annotation import Instance
 from terminology.errors import DicomError
 
 # Elements longer than this are stepped over; nothing that a header statement rests on is so long.
@@ -30,6 +32,7 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _META_GROUP: Final = b"\x02\x00"
 _MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _INFLATE_WINDOW: Final = -15
+_UID: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 # What pydicom raises on damaged input; it declares none of it.
@@ -37,7 +40,9 @@ PARSE_FAILURES: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
+    InvalidDicomError,
     LookupError,
     MemoryError,
     NotImplementedError,
@@ -190,6 +195,23 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
     return Header(dataset, tuple(_flags(dataset, reader, stop, has_preamble)))
 
 
+def check_uids(instance: Instance, name: str) -> Instance:
+    """Return `instance`, or raise `DicomError` when a UID cannot be one, nor a FHIR id."""
+    for keyword, uid in (
+        ("StudyInstanceUID (0020,000D)", instance.study_uid),
+        ("SeriesInstanceUID (0020,000E)", instance.series_uid),
+        ("SOPInstanceUID (0008,0018)", instance.sop_instance_uid),
+    ):
+        if not _UID.fullmatch(uid):
+            raise DicomError(
+                f"{name} {keyword}",
+                "the UID is malformed",
+                "at most 64 characters, digits and dots (DICOM PS3.5 section 9.1)",
+                "Export the file again with valid UIDs.",
+            )
+    return instance
+
+
 def is_media_directory(dataset: Dataset) -> bool:
     """Return whether the file is a DICOMDIR, the table of contents of a medium."""
     meta = getattr(dataset, "file_meta", None)
@@ -212,12 +234,12 @@ def _parse(
     *,
     force: bool,
 ) -> Dataset:
-    source: IO[bytes] = reader  # type: ignore[assignment]
+    source = cast(BinaryIO, reader)
     meta = _deflated_meta(source, force=force)
     if meta is not None:
         inflated = _BoundedReader(io.BytesIO(_inflate(stream, limits)), name, limits)
         dataset = read_dataset(
-            inflated,  # type: ignore[arg-type]
+            cast(BinaryIO, inflated),
             is_implicit_VR=False,
             is_little_endian=True,
             stop_when=stop,
@@ -230,7 +252,7 @@ def _parse(
     return read_partial(source, stop_when=stop, defer_size=_DEFER_BYTES, force=force)
 
 
-def _deflated_meta(source: IO[bytes], *, force: bool) -> Dataset | None:
+def _deflated_meta(source: BinaryIO, *, force: bool) -> FileMetaDataset | None:
     """Return the file meta group when it says "deflated"; `source` is then behind it."""
     if force:
         return None
@@ -263,12 +285,11 @@ def _flags(
     syntax = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
     if not syntax:
         flags.append("the file states no transfer syntax; it was guessed from the first element")
-    elif not UID(syntax).is_transfer_syntax:
+    elif UID(syntax).name == syntax:
         flags.append(f"the transfer syntax {syntax[:64]!r} is not known; only the header was read")
-    if stop.length is not None and stop.length != _UNDEFINED:
-        # The parser steps back to the start of the pixel element: 8 or 12 bytes before its value.
-        if reader.tell() + stop.length > reader.size:
-            flags.append("the file ends before its pixel data do")
+    # The parser steps back to the start of the pixel element, 8 or 12 bytes before its value.
+    if stop.length not in (None, _UNDEFINED) and reader.tell() + stop.length > reader.size:
+        flags.append("the file ends before its pixel data do")
     return flags
 
 

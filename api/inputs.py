@@ -66,7 +66,7 @@ def from_paths(paths: Sequence[str], limits: Limits) -> Iterator[Item | Rejected
     """Yield the items under `paths`: files, folders (recursive, sorted), zips, ``-`` for stdin."""
     for given in paths:
         if given == "-":
-            yield from _stdin(limits)
+            yield from _from_pipe(given, sys.stdin.buffer, limits)
             continue
         path = Path(given)
         if path.is_dir():
@@ -76,14 +76,15 @@ def from_paths(paths: Sequence[str], limits: Limits) -> Iterator[Item | Rejected
             yield from _from_file(path, limits, named=True)
 
 
-def _stdin(limits: Limits) -> Iterator[Item | Rejected]:
+def _from_pipe(name: str, stream: IO[bytes], limits: Limits) -> Iterator[Item | Rejected]:
+    """Yield the items of a stream that cannot be read twice."""
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        while chunk := sys.stdin.buffer.read(_CHUNK):
+        while chunk := stream.read(_CHUNK):
             spool.write(chunk)
             if spool.tell() > limits.max_body_bytes:
-                yield Rejected("-", _too_large("-", limits.max_body_bytes))
+                yield Rejected(name, _too_large(name, limits.max_body_bytes))
                 return
-        yield from from_stream("-", spool, limits)
+        yield from from_stream(name, spool, limits)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -97,21 +98,23 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _from_file(path: Path, limits: Limits, *, named: bool) -> Iterator[Item | Rejected]:
+    name = str(path)
     try:
-        stream = path.open("rb")
+        with path.open("rb") as stream:
+            if stream.seekable():
+                yield from from_stream(name, stream, limits, named=named)
+            else:
+                yield from _from_pipe(name, stream, limits)
     except OSError as error:
         yield Rejected(
-            str(path),
+            name,
             DicomError(
-                str(path),
-                f"the file cannot be opened ({error.strerror or type(error).__name__})",
+                name,
+                f"the file cannot be read ({error.strerror or type(error).__name__})",
                 "a readable DICOM file, folder or zip",
                 "Check the path and its permissions.",
             ),
         )
-        return
-    with stream:
-        yield from from_stream(str(path), stream, limits, named=named)
 
 
 def _zip_members(name: str, stream: IO[bytes], limits: Limits) -> Iterator[Item | Rejected]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from api.errors import RequestError
+
+_PREFIX = "BODYSITE_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +39,29 @@ class Limits:
     max_zip_ratio: int = 200
     max_header_bytes: int = 64 << 20
     max_seconds_per_file: float = 20.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Limits:
+        """Return the limits that variables such as ``BODYSITE_MAX_FILES`` set.
+
+        Raises
+        ------
+        RequestError
+            A variable holds no positive number.
+        """
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            name = _PREFIX + field.name.upper()
+            text = environment.get(name)
+            if text is None:
+                continue
+            try:
+                number = float(text) if field.type == "float" else int(text)
+            except ValueError:
+                number = 0
+            given[field.name] = number
+            if not number > 0:
+                raise RequestError(
+                    name, f"'{text}' is no positive number", "a number above 0", "Correct it."
+                )
+        return cls(**given)

@@ -1,1 +1,1 @@
-"""."""
+"""The HTTP routes: dependency in, one call, resource out."""

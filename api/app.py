@@ -1,0 +1,139 @@
+"""`create_app`: the FastAPI application, built from the parts that it is handed."""
+
+from __future__ import annotations
+
+import logging
+from importlib import metadata
+from typing import Any, Final
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.annotator import Annotator
+from api.border import Border
+from api.deps import Service
+from api.metrics import Metrics
+from api.outcome import outcome
+from api.phi import PhiGuard
+from api.resources import ResourceBuilder
+from api.responses import FHIR_JSON, FhirResponse, of_error, of_status
+from api.routes import imaging, search
+from api.routes import metadata as metadata_routes
+from api.routes import terminology as terminology_routes
+from api.search import Searcher
+from api.settings import Settings
+from api.store import ResourceStore
+from classifier.prediction import Predictor
+from terminology.errors import BodySiteError
+from terminology.library import Terminology
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTION: Final = (
+    "Gives radiology images standard SNOMED CT body sites and serves them to FHIR clients."
+    " For research and data curation; no medical device."
+)
+_ERROR: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"description": "OperationOutcome", "content": {FHIR_JSON: {}}},
+    "5XX": {"description": "OperationOutcome", "content": {FHIR_JSON: {}}},
+}
+
+
+def create_app(
+    settings: Settings,
+    *,
+    terminology: Terminology,
+    store: ResourceStore,
+    predictor: Predictor | None = None,
+) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    settings
+        Limits, PHI policy, bearer tokens. Where the service listens is the caller's business.
+    terminology
+        Graph, crosswalk and header reader.
+    store
+        Where resources live; its salt makes the pseudonyms.
+    predictor
+        A model that reads pixels; without one the answer rests on headers alone.
+    """
+    guard = PhiGuard(settings.phi, store.salt)
+    service = Service(
+        settings=settings,
+        terminology=terminology,
+        store=store,
+        annotator=Annotator(terminology, guard, settings.limits, predictor),
+        builder=ResourceBuilder(terminology.graph, settings.phi, predictor),
+        searcher=Searcher(store, terminology.graph, settings.page_size, settings.max_page_size),
+        metrics=Metrics(),
+    )
+    app = FastAPI(
+        title="Bodysite",
+        version=metadata.version("bodysite"),
+        description=_DESCRIPTION,
+        responses=_ERROR,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    for router in (
+        metadata_routes.router,
+        imaging.router,
+        terminology_routes.router,
+        search.router,
+    ):
+        app.include_router(router)
+    app.add_exception_handler(BodySiteError, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(sa.exc.OperationalError, _store_failed)
+    app.add_exception_handler(Exception, _unexpected)
+    tokens = [token.get_secret_value() for token in settings.tokens]
+    app.add_middleware(Border, tokens=tokens, metrics=service.metrics)
+    return app
+
+
+async def _refused(_request: Request, error: Exception) -> FhirResponse:
+    assert isinstance(error, BodySiteError)  # noqa: S101
+    return of_error(error)
+
+
+async def _http(_request: Request, error: Exception) -> FhirResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return of_status(
+        error.status_code, _STATUS_TEXT.get(error.status_code, error.detail), error.headers
+    )
+
+
+async def _invalid(_request: Request, error: Exception) -> FhirResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    places = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+    return of_status(400, f"{places}: the value is not of the expected form.")
+
+
+async def _gone(_request: Request, _error: Exception) -> FhirResponse:
+    return of_status(400, "request body: the client went away before it was complete.")
+
+
+async def _store_failed(_request: Request, error: Exception) -> FhirResponse:
+    # The statement and its values may hold identifiers: the type alone is logged.
+    logger.error("the store failed: %s", type(error).__name__)
+    text = "The store does not answer. Try again later; what is sent twice is stored once."
+    return FhirResponse(outcome("error", "transient", text), status_code=503)
+
+
+async def _unexpected(_request: Request, error: Exception) -> FhirResponse:
+    logger.error("unexpected %s", type(error).__name__)
+    text = "The server failed unexpectedly; its log names the kind of error. Please report it."
+    return FhirResponse(outcome("fatal", "exception", text), status_code=500)
+
+
+_STATUS_TEXT: Final = {
+    404: "Nothing is at this address; /r4/metadata lists what is, /docs explains it.",
+    405: "This address does not take this method; /r4/metadata lists what it takes.",
+}

@@ -1,0 +1,151 @@
+"""`/r4/metadata` and `/r4/SearchParameter`: what really works, out of the tables that do it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any, Final
+
+from api.responses import FHIR_JSON
+from api.search import PARAMETERS, Parameter
+
+_BASE: Final = "https://w3id.org/bodysite"
+_DEFINITIONS: Final = "http://hl7.org/fhir/OperationDefinition"
+_HL7_PARAMETER: Final = "http://hl7.org/fhir/SearchParameter"
+_DATE: Final = "2026-11-20"
+_EXPRESSIONS: Final = {
+    "ImagingStudy": "ImagingStudy.series.bodySite",
+    "Observation": "Observation.bodySite",
+}
+# Parameters that R4 itself defines: name there, by resource type and name here.
+_OF_R4: Final = {
+    ("ImagingStudy", "bodysite"): "ImagingStudy-bodysite",
+    ("ImagingStudy", "modality"): "ImagingStudy-modality",
+    ("ImagingStudy", "identifier"): "clinical-identifier",
+    ("ImagingStudy", "series"): "ImagingStudy-series",
+    ("ImagingStudy", "status"): "ImagingStudy-status",
+    ("Observation", "code"): "clinical-code",
+    ("Observation", "category"): "Observation-category",
+    ("Observation", "status"): "Observation-status",
+    ("Observation", "derived-from"): "Observation-derived-from",
+}
+_OPERATIONS: Final = {
+    "CodeSystem": ("lookup", "subsumes", "validate-code"),
+    "ConceptMap": ("translate",),
+    "ValueSet": ("expand", "validate-code"),
+}
+
+
+def capability_statement(base: str, version: str) -> dict[str, Any]:
+    """Return the CapabilityStatement of the service at `base`, with `version` of SNOMED CT."""
+    resources = [_searchable(kind) for kind in sorted(PARAMETERS)]
+    resources.append(
+        {"type": "SearchParameter", "interaction": [{"code": "read"}, {"code": "search-type"}]}
+    )
+    for kind, names in _OPERATIONS.items():
+        operations = [
+            {"name": name, "definition": f"{_DEFINITIONS}/{kind}-{name}"} for name in names
+        ]
+        resources.append({"type": kind, "operation": operations})
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{base}/metadata",
+        "version": metadata.version("bodysite"),
+        "name": "Bodysite",
+        "title": "Bodysite: SNOMED CT body sites for radiology images",
+        "status": "active",
+        "experimental": False,
+        "date": _DATE,
+        "publisher": "The Bodysite developers",
+        "description": "For research and data curation; this is no medical device. Body"
+        f" structures: {version}.",
+        "kind": "instance",
+        "software": {"name": "Bodysite", "version": metadata.version("bodysite")},
+        "implementation": {"description": "Bodysite", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": [FHIR_JSON, "json"],
+        "rest": [{"mode": "server", "resource": resources}],
+    }
+
+
+def search_parameters() -> dict[str, dict[str, Any]]:
+    """Return the SearchParameter resources that this service adds or widens, by id."""
+    found = {}
+    for kind, parameters in PARAMETERS.items():
+        for parameter in parameters:
+            if parameter.body_site:
+                resource = _search_parameter(kind, parameter)
+                found[resource["id"]] = resource
+    return found
+
+
+def _searchable(kind: str) -> dict[str, Any]:
+    resource: dict[str, Any] = {"type": kind, "interaction": [{"code": "read"}]}
+    if not PARAMETERS[kind]:
+        return resource
+    resource["interaction"].append({"code": "search-type"})
+    resource["versioning"] = "versioned"
+    resource["searchInclude" if kind == "Observation" else "searchRevInclude"] = [
+        "Observation:derived-from"
+    ]
+    resource["searchParam"] = [_search_param(kind, one) for one in PARAMETERS[kind]]
+    for name, typed, definition, text in (
+        ("_id", "token", "Resource-id", "Logical ids, set apart by commas."),
+        ("_lastUpdated", "date", "Resource-lastUpdated", "With eq, ge, gt, le, lt, sa, eb."),
+    ):
+        resource["searchParam"].append(
+            {
+                "name": name,
+                "definition": f"{_HL7_PARAMETER}/{definition}",
+                "type": typed,
+                "documentation": text,
+            }
+        )
+    if kind == "ImagingStudy":
+        resource["operation"] = [
+            {
+                "name": "annotate",
+                "definition": f"{_BASE}/OperationDefinition/ImagingStudy-annotate",
+                "documentation": "POST DICOM files (multipart/form-data, application/dicom,"
+                " application/zip, FHIR Binary or Parameters) or pictures (image/png, image/jpeg)."
+                " ?persist=false stores nothing; ?modality= says what a picture is.",
+            }
+        ]
+    return resource
+
+
+def _search_param(kind: str, parameter: Parameter) -> dict[str, Any]:
+    standard = _OF_R4.get((kind, parameter.name))
+    own = f"{_BASE}/SearchParameter/{kind}-{parameter.name}"
+    aliases = f" Also as {', '.join(parameter.aliases)}." if parameter.aliases else ""
+    return {
+        "name": parameter.name,
+        "definition": f"{_HL7_PARAMETER}/{standard}" if standard else own,
+        "type": "reference" if parameter.name == "derived-from" else "token",
+        "documentation": parameter.documentation + aliases,
+    }
+
+
+def _search_parameter(kind: str, parameter: Parameter) -> dict[str, Any]:
+    resource_id = f"{kind}-{parameter.name}"
+    standard = _OF_R4.get((kind, parameter.name))
+    resource: dict[str, Any] = {
+        "resourceType": "SearchParameter",
+        "id": resource_id,
+        "url": f"{_BASE}/SearchParameter/{resource_id}",
+        "version": metadata.version("bodysite"),
+        "name": "".join(part.title() for part in resource_id.split("-")),
+        "status": "active",
+        "date": _DATE,
+        "publisher": "The Bodysite developers",
+        "description": parameter.documentation,
+        "code": parameter.name,
+        "base": [kind],
+        "type": "token",
+        "expression": _EXPRESSIONS[kind],
+        "multipleOr": True,
+        "multipleAnd": True,
+        "modifier": ["below", "above", "not"],
+    }
+    if standard:
+        resource["derivedFrom"] = f"{_HL7_PARAMETER}/{standard}"
+    return resource

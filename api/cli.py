@@ -1,0 +1,351 @@
+"""The command `bodysite`: `annotate` and `serve`, and the groups of the other packages.
+
+Results go to stdout, progress and messages to stderr. Exit status: 0 done, 1 some files failed,
+2 misuse or nothing usable. Everything heavy is imported inside the commands, so that ``--help``
+is instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from terminology.console import DONE, FINDINGS, MISUSE, BodySiteGroup, misuse
+
+if TYPE_CHECKING:
+    from api.annotator import Annotator, Result
+    from api.settings import Settings
+    from api.store import SqlStore
+
+# Name → where it is defined and what `--help` says of it.
+_ELSEWHERE: Final = {
+    "map": ("terminology.cli", "map_command", "Map header words or codes to body sites."),
+    "mappings": ("terminology.cli", "mappings", "Check and export the mapping tables."),
+    "terminology": (
+        "terminology.cli",
+        "terminology",
+        "Ask the body structures: look up, compare, expand, search.",
+    ),
+}
+_PHI: Final = click.Choice(["keep", "hash", "drop"])
+_SALT_BYTES: Final = 32
+# What the extra `api` installs; `annotate --format json` and csv do without.
+_EXTRA: Final = frozenset(
+    {"fastapi", "fhir", "PIL", "prometheus_client", "pydantic", "pydantic_settings", "sqlalchemy"}
+    | {"starlette", "uvicorn"}
+)
+
+
+class _MainGroup(BodySiteGroup):
+    """Loads the commands of other packages when they are called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _EXTRA:
+                raise
+            misuse(
+                f"the package '{error.name}' is not installed; expected the extra 'api'."
+                " Install it: pip install 'bodysite[api]'."
+            )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = _ELSEWHERE[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bodysite")
+def main() -> None:
+    """Give radiology images standard SNOMED CT body sites, and serve them as FHIR.
+
+    For research and data curation; no medical device.
+    """
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "fhir", "ndjson", "csv"]),
+    default="json",
+    show_default=True,
+    help="json: an object a file; fhir: one Bundle; ndjson: a resource a line; csv: a row a file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write to this file, or into this folder, instead of stdout; it appears when complete.",
+)
+@click.option("--phi", type=_PHI, help="What happens to identifiers.  [default: hash]")
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Store the resources as well, such as sqlite:///bodysite.sqlite.",
+)
+@click.option("--modality", metavar="CODE", help="What plain pictures are, such as DX.")
+def annotate(
+    paths: tuple[str, ...],
+    form: str,
+    out: Path | None,
+    phi: str | None,
+    database: str | None,
+    modality: str | None,
+) -> None:
+    """Give DICOM files their body sites.
+
+    PATH is a file, a folder (searched through, in sorted order), a zip, or - for stdin. What a
+    folder holds beside DICOM is passed by and counted.
+
+    Pseudonyms are made with the secret of the --database; without one they differ from run to run.
+    """
+    from api.output import open_output, write_results
+
+    with _quiet_interrupt(), _annotation_store(database) as store:
+        annotator = _annotator(phi, store)
+        tally = _Tally()
+        with open_output(out, form) as stream:
+            results = tally.count(_results(annotator, paths, modality))
+            write_results(results, form, stream, annotator, store)
+            if tally.annotated == 0:
+                click.echo(tally.summary(), err=True)
+                raise click.exceptions.Exit(MISUSE)
+    if tally.failed or tally.passed_by:
+        click.echo(tally.summary(), err=True)
+    raise click.exceptions.Exit(FINDINGS if tally.failed else DONE)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one.  [default: 8000]")
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Where resources live.  [default: sqlite:///bodysite.sqlite, in the current folder]",
+)
+@click.option("--phi", type=_PHI, help="What happens to identifiers.  [default: hash]")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Bearer tokens that requests must show, one a line. BODYSITE_TOKENS does the same.",
+)
+def serve(
+    host: str | None,
+    port: int | None,
+    database: str | None,
+    phi: str | None,
+    token_file: Path | None,
+) -> None:
+    """Serve FHIR: $annotate, search by body site, terminology operations.
+
+    Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on. Off loopback, the
+    server starts only with bearer tokens.
+    """
+    given = {"host": host, "port": port, "database": database, "phi": phi}
+    settings = _settings({key: value for key, value in given.items() if value is not None})
+    if token_file is not None:
+        lines = token_file.read_text("utf-8").splitlines()
+        tokens = tuple(line.strip() for line in lines if line.strip() and line[0] != "#")
+        settings = _settings({**settings.model_dump(), "tokens": tokens})
+        if not tokens:
+            misuse(f"--token-file: {token_file} holds no token. Write one a line.")
+    if not settings.tokens and not _is_loopback(settings.host):
+        misuse(
+            f"--host: '{settings.host}' can be reached from outside and no bearer token is set;"
+            " expected --token-file or BODYSITE_TOKENS. Set one, or listen on 127.0.0.1."
+        )
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    import uvicorn
+
+    from api.app import create_app
+    from terminology.library import load_terminology
+
+    with (
+        contextlib.closing(_open_store(settings.database)) as store,
+        _listen(settings.host, settings.port) as listener,
+    ):
+        app = create_app(settings, terminology=load_terminology(), store=store)
+        # Access logs would hold search values, which may be identifiers.
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=10
+        )
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        click.echo(f"Bodysite listens on {address} (FHIR: {address}/r4, help: {address}/docs).")
+        click.echo(f"Resources live in {_shown(settings.database)}. Ctrl-C ends it.", err=True)
+        with _quiet_interrupt():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket, so that the address that is printed is the one that answers."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it answers wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        misuse(
+            f"--host, --port: cannot listen on {host}:{port} ({error.strerror}); expected a free"
+            " port of this machine. Choose another one; --port 0 takes any."
+        )
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    from pydantic import ValidationError
+
+    from api.settings import Settings
+
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"BODYSITE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}"
+            for one in error.errors(include_input=False)
+        )
+        misuse(f"{wrong}. Correct the option or the environment variable.")
+
+
+def _open_store(url: str) -> SqlStore:
+    import sqlalchemy as sa
+
+    from api.store import SqlStore
+
+    try:
+        return SqlStore(url)
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        misuse(
+            f"--database: '{_shown(url)}' cannot be opened ({type(error).__name__}); expected a"
+            " SQLAlchemy URL such as sqlite:///bodysite.sqlite. Check the path and its permissions."
+        )
+
+
+def _shown(url: str) -> str:
+    """Return a database URL without its password."""
+    import sqlalchemy as sa
+
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "(no URL)"
+
+
+@contextlib.contextmanager
+def _annotation_store(url: str | None) -> Iterator[SqlStore | None]:
+    store = _open_store(url) if url is not None else None
+    try:
+        yield store
+    finally:
+        if store is not None:
+            store.close()
+
+
+def _annotator(phi: str | None, store: SqlStore | None) -> Annotator:
+    import os
+
+    from api.annotator import Annotator
+    from api.limits import Limits
+    from api.phi import PhiGuard, PhiPolicy
+    from terminology.library import load_terminology
+
+    try:
+        policy = PhiPolicy(phi or os.environ.get("BODYSITE_PHI", "hash"))
+    except ValueError:
+        misuse("BODYSITE_PHI: no such policy; expected keep, hash or drop. Correct it.")
+    salt = store.salt if store is not None else os.urandom(_SALT_BYTES)
+    limits = Limits.from_environment()
+    return Annotator(load_terminology(), PhiGuard(policy, salt), limits)
+
+
+def _results(
+    annotator: Annotator, paths: tuple[str, ...], modality: str | None
+) -> Iterator[Result]:
+    """Yield the results, with a running count on stderr when that is a terminal."""
+    from api.inputs import from_paths
+
+    results = annotator.annotate_all(from_paths(paths, annotator.limits), modality)
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed} files"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("annotate", total=None)
+        for result in results:
+            progress.advance(task)
+            yield result
+
+
+class _Tally:
+    """Counts results as they pass, and names the files that failed on stderr."""
+
+    def __init__(self) -> None:
+        self.annotated = 0
+        self.failed = 0
+        self.passed_by = 0
+
+    def count(self, results: Iterator[Result]) -> Iterator[Result]:
+        """Yield `results` but those that nobody asked for."""
+        from api.annotator import Annotated
+
+        for result in results:
+            if isinstance(result, Annotated):
+                self.annotated += 1
+            elif result.passed_by:
+                self.passed_by += 1
+                continue
+            else:
+                self.failed += 1
+                click.echo(f"Error: {result.error}", err=True)
+            yield result
+
+    def summary(self) -> str:
+        """Return the counts in words."""
+        return (
+            f"{self.annotated} files annotated, {self.failed} failed,"
+            f" {self.passed_by} others passed by."
+        )
+
+
+@contextlib.contextmanager
+def _quiet_interrupt() -> Iterator[None]:
+    """Turn Ctrl-C into exit status 130 without a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        raise click.exceptions.Exit(130) from None

@@ -1,0 +1,58 @@
+"""What the routes are handed: the parts of the application, gathered once by `create_app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.annotator import Annotator
+from api.errors import LimitError
+from api.metrics import Metrics
+from api.resources import ResourceBuilder
+from api.search import Searcher
+from api.settings import Settings
+from api.store import ResourceStore
+from terminology.library import Terminology
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running application."""
+
+    settings: Settings
+    terminology: Terminology
+    store: ResourceStore
+    annotator: Annotator
+    builder: ResourceBuilder
+    searcher: Searcher
+    metrics: Metrics
+
+    def base(self, request: Request) -> str:
+        """Return the address of the FHIR endpoint as the client knows it."""
+        root = self.settings.public_url or str(request.base_url)
+        return root.rstrip("/") + "/r4"
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return a small request body; `LimitError` as soon as it is longer than `limit` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise LimitError(
+                "request body",
+                "the body is larger than the limit",
+                f"at most {limit} bytes here",
+                "Send less in one request.",
+            )
+    return bytes(body)

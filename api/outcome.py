@@ -1,0 +1,83 @@
+"""Our errors → one OperationOutcome and an HTTP status. No other file decides on either."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from api.errors import RequestError
+from terminology.errors import (
+    BodySiteError,
+    DicomError,
+    EclError,
+    IdentifierError,
+    UnknownConceptError,
+    UnknownSystemError,
+)
+
+# Error type → HTTP status and code of FHIR's IssueType; the first that fits, from the top.
+_BY_TYPE: Final[tuple[tuple[type[BodySiteError], int, str], ...]] = (
+    (IdentifierError, 400, "code-invalid"),
+    (UnknownConceptError, 404, "not-found"),
+    (UnknownSystemError, 404, "not-found"),
+    (EclError, 400, "invalid"),
+    (DicomError, 422, "structure"),
+)
+
+_BY_STATUS: Final = {
+    400: "invalid",
+    401: "login",
+    404: "not-found",
+    405: "not-supported",
+    406: "not-supported",
+    410: "deleted",
+    413: "too-costly",
+    415: "not-supported",
+    422: "processing",
+}
+
+
+def status_of(error: BodySiteError) -> int:
+    """Return the HTTP status that answers `error`."""
+    return _status_and_issue(error)[0]
+
+
+def outcome_of(error: BodySiteError) -> dict[str, Any]:
+    """Return the OperationOutcome of `error`: where, what, expected, what to do."""
+    return outcome("error", _status_and_issue(error)[1], str(error), error.where)
+
+
+def outcome_of_status(status: int, text: str) -> dict[str, Any]:
+    """Return the OperationOutcome of a bare HTTP status."""
+    fallback = "exception" if status >= 500 else "invalid"
+    return outcome("error", _BY_STATUS.get(status, fallback), text)
+
+
+def outcome(severity: str, issue: str, text: str, where: str | None = None) -> dict[str, Any]:
+    """Return an OperationOutcome with one issue.
+
+    Parameters
+    ----------
+    severity
+        fatal, error, warning or information.
+    issue
+        A code of IssueType.
+    text
+        For a person; FHIR's `diagnostics`.
+    where
+        The file or request element; FHIR's `details.text`, since R4 has `expression` for
+        FHIRPath only.
+    """
+    found: dict[str, Any] = {"severity": severity, "code": issue}
+    if where and where.strip():
+        found["details"] = {"text": where}
+    found["diagnostics"] = text
+    return {"resourceType": "OperationOutcome", "issue": [found]}
+
+
+def _status_and_issue(error: BodySiteError) -> tuple[int, str]:
+    if isinstance(error, RequestError):
+        return error.status, error.issue
+    for kind, status, issue in _BY_TYPE:
+        if isinstance(error, kind):
+            return status, issue
+    return 500, "exception"

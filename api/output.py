@@ -1,0 +1,237 @@
+"""What `bodysite annotate` writes: json, csv, one Bundle, or resources line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from api.annotator import Annotator, Failed, Result
+from terminology.annotation import (
+    BodySiteAnnotation,
+    Evidence,
+    ExaminedSite,
+    HeaderStatement,
+    Site,
+)
+from terminology.concept import View
+from terminology.errors import BodySiteError
+
+if TYPE_CHECKING:
+    from api.store import ResourceStore
+
+_NAMES: Final = {
+    "json": "annotations.jsonl",
+    "csv": "annotations.csv",
+    "fhir": "bundle.json",
+    "ndjson": "resources.ndjson",
+}
+_CSV_COLUMNS: Final = (
+    "file", "sop_instance_uid", "modality", "code", "display", "laterality", "confidence",
+    "source", "other_codes", "view_code", "view_display", "router_group", "relation", "error",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def open_output(out: Path | None, form: str) -> Iterator[IO[str]]:
+    """Yield stdout, or a file that takes its name only when it is complete.
+
+    `out` may be a folder, in which the file has the usual name of the format.
+    """
+    if out is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    target = out / _NAMES[form] if out.is_dir() else out
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise BodySiteError(
+            "--out",
+            f"'{out}' cannot be written ({error.strerror})",
+            "a file in a folder that exists and is writable",
+            "Make the folder, or choose another.",
+        ) from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes private files; an output has the permissions of any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_results(
+    results: Iterable[Result],
+    form: str,
+    stream: IO[str],
+    annotator: Annotator,
+    store: ResourceStore | None,
+) -> None:
+    """Write `results` to `stream` in the given format, and into `store` when there is one.
+
+    json and csv are written as the files go by; fhir and ndjson when all are known, since a study
+    is built from all of its instances.
+    """
+    if form == "json":
+        results = _written_as_json(results, stream)
+    elif form == "csv":
+        results = _written_as_csv(results, stream)
+    if form in {"json", "csv"} and store is None:
+        for _ in results:
+            pass
+        return
+    from api.annotate import (
+        Batch,
+        answer,
+        outcome_entries,
+        stored_entries,
+        unstored_entries,
+    )
+    from api.resources import ResourceBuilder
+
+    builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
+    batch = Batch.of(results)
+    base = "https://w3id.org/bodysite/fhir/r4"
+    if store is not None:
+        entries = stored_entries(batch, builder, store, base)
+    else:
+        entries = unstored_entries(batch, builder, base)
+    if form == "fhir":
+        stream.write(answer(batch, entries) + "\n")
+    elif form == "ndjson":
+        for entry in (*entries, *outcome_entries(batch)):
+            stream.write(entry.body + "\n")
+
+
+def _written_as_json(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+    for result in results:
+        stream.write(json.dumps(as_json(result), ensure_ascii=False) + "\n")
+        yield result
+
+
+def _written_as_csv(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+    writer = csv.DictWriter(stream, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        writer.writerow(_as_row(result))
+        yield result
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Return the object that `--format json` writes for one file; its keys are a contract."""
+    if isinstance(result, Failed):
+        return {"file": result.name, **_facts(BodySiteAnnotation(None)), "error": _error(result)}
+    return {"file": result.name, **_facts(result.annotation), "error": None}
+
+
+def _facts(annotation: BodySiteAnnotation) -> dict[str, Any]:
+    instance = annotation.instance
+    return {
+        "sop_instance_uid": instance.sop_instance_uid if instance else None,
+        "series_uid": instance.series_uid if instance else None,
+        "study_uid": instance.study_uid if instance else None,
+        "modality": annotation.modality,
+        "examined": [_examined(one) for one in annotation.examined],
+        "visible": [_site(one) for one in annotation.visible],
+        "view": _view(annotation.view),
+        "laterality": annotation.laterality,
+        "router_group": annotation.router_group,
+        "relation": annotation.relation,
+        "header": [_statement(one) for one in annotation.header],
+        "image": [_site(one) for one in annotation.image],
+        "evidence": [_evidence(one) for one in annotation.evidence],
+        "conflicts": list(annotation.conflicts),
+        "flags": list(annotation.flags),
+        "notes": list(annotation.notes),
+    }
+
+
+def _site(site: Site) -> dict[str, Any]:
+    return {
+        "code": site.code,
+        "display": site.display,
+        "laterality": site.laterality,
+        "confidence": site.confidence,
+    }
+
+
+def _examined(examined: ExaminedSite) -> dict[str, Any]:
+    return {**_site(examined.site), "source": examined.source}
+
+
+def _view(view: View | None) -> dict[str, Any] | None:
+    if view is None:
+        return None
+    return {"code": view.code, "display": view.display, "dicom": view.dicom}
+
+
+def _statement(statement: HeaderStatement) -> dict[str, Any]:
+    return {
+        "keyword": statement.keyword,
+        "tag": statement.tag,
+        "value": statement.value,
+        "sites": [_site(one) for one in statement.sites],
+        "laterality": statement.laterality,
+        "view": _view(statement.view),
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "source": evidence.source,
+        "words": list(evidence.words),
+        "rows": list(evidence.rows),
+        "note": evidence.note,
+    }
+
+
+def _error(failed: Failed) -> dict[str, str]:
+    error = failed.error
+    return {
+        "type": type(error).__name__,
+        "where": error.where,
+        "what": error.what,
+        "expected": error.expected,
+        "remedy": error.remedy,
+    }
+
+
+def _as_row(result: Result) -> dict[str, Any]:
+    if isinstance(result, Failed):
+        return {"file": result.name, "error": str(result.error)}
+    annotation = result.annotation
+    row: dict[str, Any] = {
+        "file": result.name,
+        "sop_instance_uid": _facts(annotation)["sop_instance_uid"],
+        "modality": annotation.modality,
+        "laterality": annotation.laterality,
+        "router_group": annotation.router_group,
+        "relation": annotation.relation,
+    }
+    if annotation.view is not None:
+        row["view_code"] = annotation.view.code
+        row["view_display"] = annotation.view.display
+    if annotation.examined:
+        first, *others = annotation.examined
+        row["code"] = first.site.code
+        row["display"] = first.site.display
+        row["laterality"] = first.site.laterality or annotation.laterality
+        row["confidence"] = first.site.confidence
+        row["source"] = first.source
+        row["other_codes"] = " ".join(one.site.code for one in others)
+    return row

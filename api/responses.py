@@ -1,0 +1,53 @@
+"""How answers look on the wire: ``application/fhir+json``, ETag, OperationOutcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from api.outcome import outcome_of, outcome_of_status, status_of
+from api.records import Stored
+from terminology.errors import BodySiteError
+
+FHIR_JSON = "application/fhir+json"
+
+
+class FhirResponse(Response):
+    """A resource as JSON text or as a dictionary."""
+
+    media_type = FHIR_JSON
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        if isinstance(content, str):
+            return content.encode()
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Name the character set: FHIR JSON is UTF-8 always."""
+        super().init_headers(headers)
+        if self.headers.get("content-type") == FHIR_JSON:
+            self.headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"
+
+
+def of_stored(stored: Stored, if_none_match: str | None) -> Response:
+    """Return a stored resource, or "not modified" when the client has this version."""
+    etag = f'W/"{stored.version_id}"'
+    headers = {"ETag": etag, "Last-Modified": format_datetime(stored.last_updated, usegmt=True)}
+    if if_none_match is not None and etag in (tag.strip() for tag in if_none_match.split(",")):
+        return Response(status_code=304, headers=headers)
+    return FhirResponse(stored.body, headers=headers)
+
+
+def of_error(error: BodySiteError) -> FhirResponse:
+    """Return the OperationOutcome of an error under its HTTP status."""
+    return FhirResponse(outcome_of(error), status_code=status_of(error))
+
+
+def of_status(status: int, text: str, headers: Mapping[str, str] | None = None) -> FhirResponse:
+    """Return the OperationOutcome of a bare HTTP status."""
+    return FhirResponse(outcome_of_status(status, text), status_code=status, headers=headers)

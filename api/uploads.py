@@ -1,0 +1,203 @@
+"""The body of `$annotate` → items, streamed to disk and never longer than the limit."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import tempfile
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import AsyncExitStack
+from typing import IO, Any, Final
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from api.errors import LimitError, NotDicomError, RequestError
+from api.inputs import Item, Rejected, body_too_large, from_stream, is_zip
+from api.limits import Limits
+from terminology.errors import DicomError
+
+DICOM_TYPE: Final = "application/dicom"
+ZIP_TYPE: Final = "application/zip"
+PICTURE_TYPES: Final = ("image/png", "image/jpeg")
+JSON_TYPES: Final = ("application/fhir+json", "application/json")
+MULTIPART_TYPE: Final = "multipart/form-data"
+ACCEPTED: Final = (MULTIPART_TYPE, DICOM_TYPE, ZIP_TYPE, *PICTURE_TYPES, *JSON_TYPES)
+_SPOOL_BYTES: Final = 1 << 20
+_MAX_FIELDS: Final = 100
+_MAX_NAME: Final = 200
+
+
+async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> list[_Upload]:
+    """Return the uploads of `request`; their files live until `stack` is closed.
+
+    Raises
+    ------
+    RequestError
+        415 for another media type, 413 beyond the size limit, 400 for a malformed body.
+    """
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in ACCEPTED:
+        raise RequestError(
+            "Content-Type",
+            f"'{media[:100]}' is not accepted" if media else "the header is missing",
+            " or ".join(ACCEPTED),
+            "With curl: -F file=@image.dcm, or -H 'Content-Type: application/dicom'"
+            " --data-binary @image.dcm.",
+            status=415,
+            issue="not-supported",
+        )
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limits.max_body_bytes:
+        raise body_too_large(limits.max_body_bytes)
+    if media == MULTIPART_TYPE:
+        return await _multipart(request, limits, stack)
+    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 (the stack closes it)
+    stack.callback(spool.close)
+    async for chunk in _limited(request, limits):
+        spool.write(chunk)
+    spool.seek(0)
+    if media in JSON_TYPES:
+        return _of_json(spool.read())
+    return [_Upload("request body", spool, media)]
+
+
+def items_of(uploads: Iterable[_Upload], limits: Limits) -> Iterator[Item | Rejected]:
+    """Yield the items of `uploads`; `LimitError` when there are more than allowed in all."""
+    found = 0
+    for upload in uploads:
+        for item in upload.items(limits):
+            found += 1
+            if found > limits.max_files:
+                raise LimitError(
+                    "request body",
+                    f"the request has more than {limits.max_files} files",
+                    f"at most {limits.max_files}",
+                    "Send them in parts, or raise BODYSITE_MAX_FILES.",
+                )
+            yield item
+
+
+class _Upload:
+    """One uploaded file; `media` is what its sender calls it, `None` where nobody said so."""
+
+    def __init__(self, name: str, stream: IO[bytes], media: str | None) -> None:
+        self.name = name[:_MAX_NAME]
+        self._stream = stream
+        self._media = media
+
+    def items(self, limits: Limits) -> Iterator[Item | Rejected]:
+        """Yield the file, or its members when it is a zip, unless it is not what was declared."""
+        if self._media == ZIP_TYPE and not is_zip(self._stream):
+            yield Rejected(self.name, self._not_declared("a zip"))
+        elif self._media in PICTURE_TYPES and not self._is_picture():
+            yield Rejected(self.name, self._not_declared("a PNG or JPEG picture"))
+        elif self._media == DICOM_TYPE and (is_zip(self._stream) or self._is_picture()):
+            yield Rejected(self.name, self._not_declared("a DICOM file"))
+        else:
+            yield from from_stream(self.name, self._stream, limits)
+
+    def _is_picture(self) -> bool:
+        self._stream.seek(0)
+        start = self._stream.read(132)
+        self._stream.seek(0)
+        return start[128:] != b"DICM" and start.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+    def _not_declared(self, expected: str) -> DicomError:
+        empty = self._stream.seek(0, io.SEEK_END) == 0
+        what = "is empty (0 bytes)" if empty else f"is not what Content-Type '{self._media}' says"
+        return NotDicomError(
+            self.name, f"the body {what}", expected, "Send it under its own media type."
+        )
+
+
+async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limits.max_body_bytes:
+            raise body_too_large(limits.max_body_bytes)
+        yield chunk
+
+
+async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) -> list[_Upload]:
+    parser = MultiPartParser(
+        request.headers,
+        _limited(request, limits),
+        max_files=limits.max_files,
+        max_fields=_MAX_FIELDS,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        too_many = "Too many" in error.message
+        raise RequestError(
+            "request body",
+            f"the multipart body cannot be read ({error.message.rstrip('.')})",
+            f"parts with a name, each file with a filename; at most {limits.max_files} files",
+            "With curl: -F file=@image.dcm, once a file.",
+            status=413 if too_many else 400,
+            issue="too-costly" if too_many else "structure",
+        ) from error
+    stack.push_async_callback(form.close)
+    uploads = [
+        _Upload(part.filename or field, part.file, None)
+        for field, part in form.multi_items()
+        if isinstance(part, UploadFile)
+    ]
+    if not uploads:
+        raise RequestError(
+            "request body",
+            "the form has no file",
+            "one part or more with a filename",
+            "With curl: -F file=@image.dcm.",
+            issue="required",
+        )
+    return uploads
+
+
+def _of_json(body: bytes) -> list[_Upload]:
+    """Return the uploads of a Binary, or of a Parameters with Binary resources or Attachments."""
+    try:
+        resource = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _wrong_json("the body is not JSON") from error
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind == "Binary":
+        return [_of_binary("Binary", resource)]
+    if kind != "Parameters":
+        raise _wrong_json("the body is neither a Binary nor a Parameters resource")
+    listed = resource.get("parameter")
+    uploads = [
+        _of_binary(f"Parameters.parameter[{number}]", content)
+        for number, one in enumerate(listed if isinstance(listed, list) else [])
+        if isinstance(one, dict)
+        and isinstance(content := one.get("resource") or one.get("valueAttachment"), dict)
+    ]
+    if not uploads:
+        raise _wrong_json("the Parameters resource holds no file")
+    return uploads
+
+
+def _of_binary(place: str, content: dict[str, Any]) -> _Upload:
+    data = content.get("data")
+    title = content.get("title")
+    name = title if isinstance(title, str) and title else place
+    try:
+        decoded = base64.b64decode(data if isinstance(data, str) else "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _wrong_json(f"{place}.data is not base64") from error
+    return _Upload(name, io.BytesIO(decoded), None)
+
+
+def _wrong_json(what: str) -> RequestError:
+    return RequestError(
+        "request body",
+        what,
+        "a Binary, or Parameters with Binary resources or Attachments, each with base64 'data'",
+        "Correct the body, or send the file as application/dicom.",
+        issue="structure",
+    )

@@ -1,0 +1,211 @@
+"""The SQL store: versions, concurrency, queries, and what survives a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.errors import RequestError
+from api.records import Criterion, Query, Resource, Token
+from api.store import SqlStore
+from tests.api.conftest import ROOT, make_dicom, running_server
+
+
+def study(number: int, *codes: str, note: str = "") -> Resource:
+    tokens = tuple(Token("bodysite", "s", code) for code in codes)
+    return Resource("ImagingStudy", f"s{number}", {"note": note}, tokens)
+
+
+def criterion(store: SqlStore, *codes: str, negated: bool = False) -> Criterion:
+    in_use = store.codes_in_use("ImagingStudy", "bodysite", "s")
+    return Criterion(tuple(in_use[code] for code in codes if code in in_use), negated)
+
+
+def found(store: SqlStore, query: Query, count: int = 100, **cursor: int) -> list[str]:
+    return [one.id for one in store.search(query, count, **cursor).matches]
+
+
+def test_what_has_not_changed_keeps_its_version(store: SqlStore) -> None:
+    (first,) = store.put([study(1, "a")])
+    (same,) = store.put([study(1, "a")])
+    (other,) = store.put([study(1, "a", note="new")])
+    assert (first.version_id, same.version_id, other.version_id) == (1, 1, 2)
+    assert same == first
+    assert '"versionId":"2"' in other.body
+    read = store.read("ImagingStudy", "s1")
+    assert read is not None
+    assert read.body == other.body
+    assert store.read("ImagingStudy", "s2") is None
+
+
+def test_changed_tokens_replace_the_old_ones(store: SqlStore) -> None:
+    store.put([study(1, "a")])
+    store.put([study(1, "b")])
+    assert found(store, Query("ImagingStudy", (criterion(store, "a"),))) == []
+    assert found(store, Query("ImagingStudy", (criterion(store, "b"),))) == ["s1"]
+
+
+@pytest.mark.parametrize("few", [2000, 3], ids=["gathered", "walked"])
+def test_criteria_select_the_same_by_either_plan(
+    store: SqlStore, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.store._FEW", few)
+    contents = {number: {"abc"[number % 3], "de"[number % 2]} for number in range(30)}
+    store.put([study(number, *sorted(codes)) for number, codes in contents.items()])
+    for positive, negative in (("a", ""), ("ab", ""), ("abc", "d"), ("d", "a"), ("", "bd")):
+        expected = [
+            f"s{number}"
+            for number, codes in contents.items()
+            if (not positive or codes & set(positive)) and not codes & set(negative)
+        ]
+        criteria = [criterion(store, *positive)] if positive else []
+        if negative:
+            criteria.append(criterion(store, *negative, negated=True))
+        query = Query("ImagingStudy", tuple(criteria))
+        assert found(store, query) == expected
+        assert store.count(query) == len(expected)
+        forward: list[str] = []
+        after = None
+        while True:
+            page = store.search(query, 4, after=after)
+            forward += [one.id for one in page.matches]
+            if not page.has_next:
+                break
+            after = page.matches[-1].rid
+        assert forward == expected
+        backward: list[str] = []
+        before = 10**9
+        while True:
+            page = store.search(query, 4, before=before)
+            backward = [one.id for one in page.matches] + backward
+            if not page.has_previous:
+                break
+            before = page.matches[0].rid
+        assert backward == expected
+
+
+def test_a_study_is_rebuilt_from_all_its_instances(store: SqlStore) -> None:
+    def build(bodies: object) -> list[Resource]:
+        return [study(1, *bodies), Resource("Provenance", "p", {"n": os.urandom(4).hex()})]  # type: ignore[misc]
+
+    store.update_study("s1", {"1": "a"}, build)
+    results = store.update_study("s1", {"2": "b"}, build)
+    assert [one.version_id for one in results] == [2, 2]
+    again = store.update_study("s1", {"2": "b"}, build)
+    assert again == results
+    assert found(store, Query("ImagingStudy", (criterion(store, "a"),))) == ["s1"]
+
+
+def test_a_failing_build_leaves_nothing_behind(store: SqlStore) -> None:
+    def build(_bodies: object) -> list[Resource]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.update_study("s1", {"1": "a"}, build)
+    seen: list[object] = []
+    store.update_study("s1", {"2": "b"}, lambda bodies: seen.append(list(bodies)) or [study(1)])
+    assert seen == [["b"]]
+
+
+def test_two_stores_on_one_file_share_salt_and_wait_for_each_other(database: str) -> None:
+    stores = [SqlStore(database), SqlStore(database)]
+    assert stores[0].salt == stores[1].salt
+    assert len(stores[0].salt) == 32
+
+    def build(bodies: object) -> list[Resource]:
+        return [study(1, *bodies)]  # type: ignore[misc]
+
+    def work(store: SqlStore, start: int) -> None:
+        for number in range(start, start + 20):
+            store.update_study("s1", {str(number): f"c{number}"}, build)
+
+    threads = [
+        threading.Thread(target=work, args=(stores[number % 2], number * 100))
+        for number in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores[0].codes_in_use("ImagingStudy", "bodysite", "s")) == 80
+    read = stores[1].read("ImagingStudy", "s1")
+    assert read is not None
+    assert read.version_id == 80
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("mysql://localhost/x", "'mysql' is not supported"),
+    ],
+)
+def test_a_store_is_a_file_or_postgresql(url: str, reason: str) -> None:
+    with pytest.raises(RequestError, match=reason):
+        SqlStore(url)
+
+
+def test_a_database_of_another_version_is_refused(database: str) -> None:
+    SqlStore(database).close()
+    with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        connection.execute("UPDATE setting SET value = '99' WHERE name = 'schema'")
+        connection.commit()
+    with pytest.raises(RequestError, match="version '99'"):
+        SqlStore(database)
+
+
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+    enough = threading.Event()
+
+    def send(address: str, worker: int) -> None:
+        with httpx.Client(base_url=address, timeout=10) as client:
+            for number in range(10_000):
+                uid = f"{ROOT}.8.{worker}.{number}"
+                content = make_dicom(StudyInstanceUID=uid, BodyPartExamined="FOOT")
+                try:
+                    answer = client.post(
+                        "/r4/ImagingStudy/$annotate",
+                        content=content,
+                        headers={"content-type": "application/dicom"},
+                    )
+                except httpx.TransportError:
+                    return
+                if answer.status_code == 200:
+                    acknowledged.append(uid)
+                if len(acknowledged) >= 60:
+                    enough.set()
+
+    with running_server(tmp_path) as (process, address):
+        threads = [threading.Thread(target=send, args=(address, one)) for one in range(3)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(60)
+        process.send_signal(signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+    with running_server(tmp_path) as (_, address), httpx.Client(base_url=address) as client:
+        total = client.get("/r4/ImagingStudy?bodysite:below=61685007").json()["total"]
+        assert total >= len(acknowledged) >= 60
+        for uid in acknowledged:
+            query = f"identifier=urn:dicom:uid|urn:oid:{uid}"
+            assert client.get(f"/r4/ImagingStudy?{query}").json()["total"] == 1
+        observations = client.get("/r4/Observation?_count=0").json()["total"]
+        assert observations == total, "a study and its Observations are stored together"
+
+
+def test_a_server_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
+    with running_server(tmp_path) as (process, address):
+        assert httpx.get(f"{address}/health").status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) in {0, 130}
