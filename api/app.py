@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -72,18 +73,21 @@ def create_app(
         searcher=Searcher(store, terminology.graph, settings.page_size, settings.max_page_size),
         metrics=Metrics(),
     )
-    app = FastAPI(
+    # The help page brings its own scripts: hospital networks reach no content delivery network.
+    app = FastAPIOffline(
         title="Bodysite",
         version=metadata.version("bodysite"),
         description=_DESCRIPTION,
         responses=_ERROR,
         redirect_slashes=False,
+        redoc_url=None,
     )
     app.state.service = service
     for router in (
-        metadata_routes.router,
         imaging.router,
+        # Ahead of reading by id: "$translate" is no id of a ConceptMap.
         terminology_routes.router,
+        metadata_routes.router,
         search.router,
     ):
         app.include_router(router)

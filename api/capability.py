@@ -34,18 +34,26 @@ _OPERATIONS: Final = {
     "ValueSet": ("expand", "validate-code"),
 }
 
+# What comes with the service and can be read and searched, by its canonical address.
+_PUBLISHED: Final = ("ConceptMap", "SearchParameter")
+_URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
+
 
 def capability_statement(base: str, version: str) -> dict[str, Any]:
     """Return the CapabilityStatement of the service at `base`, with `version` of SNOMED CT."""
     resources = [_searchable(kind) for kind in sorted(PARAMETERS)]
-    resources.append(
-        {"type": "SearchParameter", "interaction": [{"code": "read"}, {"code": "search-type"}]}
-    )
-    for kind, names in _OPERATIONS.items():
+    for kind in ("CodeSystem", "ConceptMap", "SearchParameter", "ValueSet"):
+        resource: dict[str, Any] = {"type": kind}
+        if kind in _PUBLISHED:
+            resource["interaction"] = [{"code": "read"}, {"code": "search-type"}]
+            resource["searchParam"] = [_URL]
         operations = [
-            {"name": name, "definition": f"{_DEFINITIONS}/{kind}-{name}"} for name in names
+            {"name": name, "definition": f"{_DEFINITIONS}/{kind}-{name}"}
+            for name in _OPERATIONS.get(kind, ())
         ]
-        resources.append({"type": kind, "operation": operations})
+        if operations:
+            resource["operation"] = operations
+        resources.append(resource)
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",

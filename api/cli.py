@@ -37,6 +37,8 @@ _ELSEWHERE: Final = {
 }
 _PHI: Final = click.Choice(["keep", "hash", "drop"])
 _SALT_BYTES: Final = 32
+# 69536005 |Head|: what `serve` shows a search for; some of pydicom's files show one.
+_EXAMPLE: Final = "69536005"
 # What the extra `api` installs; `annotate --format json` and csv do without.
 _EXTRA: Final = frozenset(
     {"fastapi", "fhir", "PIL", "prometheus_client", "pydantic", "pydantic_settings", "sqlalchemy"}
@@ -66,6 +68,9 @@ class _MainGroup(BodySiteGroup):
             return super().get_command(ctx, cmd_name)
         module, attribute, _ = _ELSEWHERE[cmd_name]
         command: click.Command = getattr(import_module(module), attribute)
+        if cmd_name == "mappings" and isinstance(command, click.Group):
+            # Its ConceptMap form is FHIR, which the terminology package knows nothing of.
+            command.add_command(import_module("api.mappings_export").export)
         return command
 
 

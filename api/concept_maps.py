@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from typing import Any, Final
 
 from fhir.resources.R4B.conceptmap import ConceptMap
@@ -25,6 +26,7 @@ _COMMENTS: Final = {
 }
 
 
+@lru_cache(maxsize=4)
 def concept_maps(crosswalk: Crosswalk) -> dict[str, dict[str, Any]]:
     """Return every crosswalk table as a ConceptMap, by logical id, sorted."""
     found = (_concept_map(crosswalk.mapping_set(system)) for system in crosswalk.systems)

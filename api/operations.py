@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, uuid5
 
+from api.concept_maps import CONCEPT_MAPS, EQUIVALENCE, RELATED_TO
 from api.errors import RequestError
 from api.parameters import Arguments, coding_value, parameter, parameters, parts
 from terminology import ecl
@@ -20,16 +21,11 @@ from terminology.crosswalk import Crosswalk
 from terminology.errors import UnknownConceptError, UnknownSystemError
 from terminology.graph import BodyStructureGraph
 from terminology.identifiers import check_sctid, sctid_problem
-from terminology.mapping import BROAD, CLOSE, EXACT, NARROW
 from terminology.search import search
 
 NAME: Final = "SNOMED CT"
-CONCEPT_MAPS: Final = "https://w3id.org/bodysite/ConceptMap/"
 _FHIR_VS: Final = "?fhir_vs"
 _SYNONYM: Final = Coding(SNOMED, "900000000000013009", "Synonym")
-# FHIR R4 ConceptMapEquivalence is read from the target: "wider" = the TARGET is wider, which is
-# skos:broadMatch, the OBJECT being broader.
-_EQUIVALENCE: Final = {EXACT: "equivalent", CLOSE: "inexact", BROAD: "wider", NARROW: "narrower"}
 
 
 def lookup(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
@@ -47,7 +43,6 @@ def lookup(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
         use = parameter("use", "Coding", coding_value(_SYNONYM))
         items.append(parts("designation", [use, parameter("value", "String", term)]))
     properties: list[tuple[str, str, str]] = [
-        ("inactive", "Boolean", "true" if history.successors else "false"),
         *(("parent", "Code", code) for code in graph.parents(concept.code)),
         *(("child", "Code", code) for code in graph.children(concept.code)),
         *(("successor", "Code", code) for code in history.successors),
@@ -156,7 +151,7 @@ def expand(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
         "parameter": [parameter("version", "Uri", f"{SNOMED}|{graph.version}")],
     }
     if page:
-        expansion["contains"] = [_contains(concept, graph) for concept in page]
+        expansion["contains"] = [coding_value(concept.coding) for concept in page]
     return {
         "resourceType": "ValueSet",
         "url": url,
@@ -190,7 +185,7 @@ def _match(
     coding: Coding, predicate: str, laterality: Laterality | None, concept_map: str
 ) -> dict[str, Any]:
     items = [
-        parameter("equivalence", "Code", _EQUIVALENCE.get(predicate, "relatedto")),
+        parameter("equivalence", "Code", EQUIVALENCE.get(predicate, RELATED_TO)),
         parameter("concept", "Coding", coding_value(coding)),
         parameter("source", "Uri", concept_map),
     ]
@@ -273,17 +268,6 @@ def _value_set(arguments: Arguments, url: str, graph: BodyStructureGraph) -> Seq
         status=404,
         issue="not-supported",
     )
-
-
-def _contains(concept: Concept, graph: BodyStructureGraph) -> dict[str, Any]:
-    element: dict[str, Any] = {
-        "system": SNOMED,
-        "code": concept.code,
-        "display": concept.display,
-    }
-    if graph.history(concept.code).successors:
-        element["inactive"] = True
-    return element
 
 
 def _asked_coding(

@@ -1,6 +1,10 @@
-"""What the service is and how it is: metadata, search parameters, health, metrics."""
+"""What the service is and how it is: metadata, published resources, health, metrics."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -8,7 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.bundles import Entry, dump, searchset
 from api.capability import capability_statement, search_parameters
-from api.deps import ServiceDep
+from api.concept_maps import concept_maps
+from api.deps import Service, ServiceDep
 from api.responses import FhirResponse, of_status
 
 router = APIRouter(tags=["service"])
@@ -21,22 +26,45 @@ def metadata(request: Request, service: ServiceDep) -> FhirResponse:
     return FhirResponse(capability_statement(service.base(request), version))
 
 
-@router.get("/r4/SearchParameter", response_class=FhirResponse)
-def list_search_parameters(request: Request, service: ServiceDep) -> FhirResponse:
-    """Return the search parameters of this service as a searchset."""
-    address = f"{service.base(request)}/SearchParameter"
-    found = search_parameters()
-    entries = [Entry(dump(one), f"{address}/{key}", "match") for key, one in found.items()]
-    return FhirResponse(searchset(entries, [("self", address)], len(found)))
+Published = Callable[[Service], dict[str, dict[str, Any]]]
+
+# What comes with the service and lives in no store: resource type → resources by id.
+_PUBLISHED: Final[dict[str, Published]] = {
+    "ConceptMap": lambda service: concept_maps(service.terminology.crosswalk),
+    "SearchParameter": lambda _: search_parameters(),
+}
 
 
-@router.get("/r4/SearchParameter/{resource_id}", response_class=FhirResponse)
-def read_search_parameter(resource_id: str) -> FhirResponse:
-    """Return one search parameter."""
-    found = search_parameters().get(resource_id)
-    if found is None:
-        return of_status(404, f"SearchParameter: '{resource_id[:64]}' is not here.")
-    return FhirResponse(found)
+def _list(kind: str, published: Published) -> Callable[..., FhirResponse]:
+    def search(request: Request, service: ServiceDep, url: str | None = None) -> FhirResponse:
+        address = f"{service.base(request)}/{kind}"
+        found = {key: one for key, one in published(service).items() if url in (None, one["url"])}
+        entries = [Entry(dump(one), f"{address}/{key}", "match") for key, one in found.items()]
+        query = f"?{urlencode({'url': url})}" if url is not None else ""
+        return FhirResponse(searchset(entries, [("self", address + query)], len(found)))
+
+    return search
+
+
+def _read(kind: str, published: Published) -> Callable[..., FhirResponse]:
+    def read(resource_id: str, service: ServiceDep) -> FhirResponse:
+        found = published(service).get(resource_id)
+        if found is None:
+            return of_status(404, f"{kind}: '{resource_id[:64]}' is not here.")
+        return FhirResponse(found)
+
+    return read
+
+
+for _kind, _resources in _PUBLISHED.items():
+    for _path, _route in ((f"/r4/{_kind}", _list), (f"/r4/{_kind}/{{resource_id}}", _read)):
+        router.add_api_route(
+            _path,
+            _route(_kind, _resources),
+            methods=["GET"],
+            name=f"{_kind} {_route.__name__.strip('_')}",
+            response_class=FhirResponse,
+        )
 
 
 @router.get("/health")

@@ -49,7 +49,7 @@ def test_every_declared_definition_of_ours_can_be_read(client: Client) -> None:
     statement = client.get("/r4/metadata").json()
     for resource in statement["rest"][0]["resource"]:
         for parameter in resource.get("searchParam", []):
-            if parameter["definition"].startswith(own):
+            if parameter.get("definition", "").startswith(own):
                 resource_id = parameter["definition"].removeprefix(own)
                 assert client.get(f"/r4/SearchParameter/{resource_id}").status_code == 200
 
