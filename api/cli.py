@@ -195,7 +195,12 @@ def _run(settings: Settings) -> None:
         )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
-        click.echo(f"Bodysite listens on {address} (FHIR: {address}/r4, help: {address}/docs).")
+        click.echo(
+            f"Bodysite listens on {address} - open:\n"
+            f"  {address}/r4/ImagingStudy?bodysite:below=http://snomed.info/sct|{_EXAMPLE}\n"
+            f"  {address}/r4/CodeSystem/$lookup?system=http://snomed.info/sct&code={_EXAMPLE}\n"
+            f"  {address}/docs"
+        )
         click.echo(f"Resources live in {_shown(settings.database)}. Ctrl-C ends it.", err=True)
         with _quiet_interrupt():
             uvicorn.Server(config).run(sockets=[listener])
