@@ -1,0 +1,1 @@
+"""The tables; see README.md beside this file."""
