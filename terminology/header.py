@@ -24,7 +24,7 @@ from terminology.elements import Elements, tag_text
 from terminology.errors import DicomError
 from terminology.instance import instance_of
 from terminology.tables import Row, mappings_folder, read_rows
-from terminology.text import NO_PROJECTION, Structures, TextReader
+from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, Structures, TextReader
 from terminology.words import Kind, fold, lookup_view, tokens_of
 
 __all__ = ["TRUST", "HeaderReader", "instance_of"]
@@ -80,8 +80,19 @@ MEANING_FACTOR: Final = 0.9
 REFINES_FROM: Final = 0.7
 
 # PS3.16: designators of SNOMED CT and of its predecessor SNOMED RT.
-_SCT_DESIGNATORS: Final = frozenset({"SCT", "2.16.840.1.113883.6.96", "SNOMEDCT"})
-_SRT_DESIGNATORS: Final = frozenset({"SRT", "SNM3", "99SDM", "2.16.840.1.113883.6.5"})
+_SNOMED_DESIGNATORS: Final = frozenset(
+    {
+        "SCT",
+        "2.16.840.1.113883.6.96",
+        "SNOMEDCT",
+        "SNOMED-CT",
+        "SNOMED CT",
+        "SRT",
+        "SNM3",
+        "99SDM",
+        "2.16.840.1.113883.6.5",
+    }
+)
 _RT_CODE = re.compile(r"[A-Z]-[0-9A-Z]{4,6}")
 _SIDE_CODES: Final = {
     "7771000": Laterality.LEFT,
@@ -108,6 +119,12 @@ _GENERAL: Final = frozenset(
 )
 # In a radiograph a series name tells the part; in CT it often names a window (LUNG, BONE).
 _RADIOGRAPHS: Final = frozenset({"CR", "DX", "RG", "RF", "MG", "XA", "IO", "PX"})
+
+# 53120007 |Upper limb|, 61685007 |Lower limb|.
+_LIMBS: Final = ("53120007", "61685007")
+_BOTH: Final = Laterality.BILATERAL
+# Window and kernel names of CT series, of whatever region: 39607008 |Lung|, 72410000 |Mediastinum|.
+_WINDOWS: Final = frozenset({"39607008", "72410000"})
 
 _AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)")
 _YEARS_PER: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
@@ -178,6 +195,11 @@ class HeaderReader:
         rows = read_rows((folder or mappings_folder()) / SNOMED_RT_TABLE, _RT_COLUMNS)
         self._rt: dict[str, Row] = {row["srt"]: row for row in rows}
         self._views_by_code, self._views_by_value = _views(text)
+        self._breast_views = BREAST_VIEWS | {
+            entry.view.code
+            for entry in text.words.others.values()
+            if entry.view is not None and entry.when == "mammography"
+        }
         self._described = lru_cache(maxsize=16384)(self._description)
         self._body_part = lru_cache(maxsize=4096)(self._body_part_examined)
 
@@ -262,9 +284,7 @@ class HeaderReader:
         modifiers = keyword.replace("Sequence", "ModifierSequence")
         for item in elements.items(keyword):
             code = _code(item)
-            side = None
-            for modifier in item.items(modifiers):
-                side = side or _SIDE_CODES.get(_code(modifier).value)
+            side = _joint(_SIDE_CODES.get(_code(m).value) for m in item.items(modifiers))
             if code.value or code.meaning:
                 yield self._coded(keyword, code, side)
 
@@ -272,10 +292,9 @@ class HeaderReader:
         """Return the statement of a coded region: by its code, or else by its meaning's words."""
         sctid = code.value
         rows: tuple[str, ...] = ()
-        known = code.designator in _SCT_DESIGNATORS
-        if code.designator in _SRT_DESIGNATORS or (
-            not code.designator and _RT_CODE.fullmatch(code.value)
-        ):
+        known = code.designator in _SNOMED_DESIGNATORS
+        # Headers mix the designators up: the form of the code says which system it is of.
+        if _RT_CODE.fullmatch(code.value) and (known or not code.designator):
             row = self._rt.get(code.value)
             known = row is not None
             if row is not None:
@@ -344,11 +363,33 @@ class HeaderReader:
             if view is None and code.meaning:
                 entry = lookup_view(self._text.words, code.meaning)
                 view = entry.view if entry is not None else None
-            yield _statement(
-                "ViewCodeSequence", code.value or code.meaning, view=view, evidence=_rests(row)
+            yield self._projection(
+                "ViewCodeSequence", code.value or code.meaning, view, modality, _rests(row)
             )
         if (value := elements.text("ViewPosition")) and modality not in NO_PROJECTION:
-            yield _statement("ViewPosition", value, view=self._view_position(value))
+            view = self._view_position(value)
+            yield self._projection("ViewPosition", value, view, modality)
+
+    def _projection(
+        self,
+        keyword: str,
+        value: str,
+        view: View | None,
+        modality: str | None,
+        evidence: tuple[Evidence, ...] = (),
+    ) -> HeaderStatement:
+        """Return the statement of a view; in a mammogram, a view of the breast names the breast."""
+        sites: tuple[Site, ...] = ()
+        if (
+            modality == "MG"
+            and view is not None
+            and view.code in self._breast_views
+            and self._text.holds(BREAST)
+        ):
+            sites = (self._site(BREAST, None, DESCRIPTION_FACTOR),)
+            note = f"{view.display} is a view of the breast in mammography"
+            evidence = (*evidence, Evidence(keyword, (value,), note=note))
+        return _statement(keyword, value, sites, view=view, evidence=evidence)
 
     def _view_position(self, value: str) -> View | None:
         view = self._views_by_value.get(value.strip().upper())
@@ -380,7 +421,8 @@ class HeaderReader:
         evidence: list[Evidence] = []
         first: HeaderStatement | None = None
         sites: tuple[Site, ...] = ()
-        for statement in statements:
+        contradicting: list[HeaderStatement] = []
+        for statement in sorted(statements, key=lambda s: _names_window(s, modality)):
             if not statement.sites:
                 continue
             if first is None:
@@ -401,7 +443,9 @@ class HeaderReader:
                 first = statement
             elif not self._agrees(sites, statement.sites):
                 conflicts.append(_contradiction(statement, first, sites))
-        side = self._side(statements, first, conflicts)
+                if not self._of_one_limb(sites, statement.sites):
+                    contradicting.append(statement)
+        side = self._side([s for s in statements if s not in contradicting], first, conflicts)
         view = self._view(statements, conflicts)
         if side is not None:
             sites = tuple(
@@ -410,6 +454,8 @@ class HeaderReader:
                 else replace(site, laterality=side)
                 for site in sites
             )
+            if first is not None and first.keyword == "FrameAnatomySequence" and side is _BOTH:
+                sites = _on_side(replace(first, sites=sites), side, self._unpaired).sites
         return HeaderReading(
             sites=sites,
             laterality=side,
@@ -454,6 +500,16 @@ class HeaderReader:
                         return True
         return False
 
+    def _of_one_limb(self, sites: Sequence[Site], others: Sequence[Site]) -> bool:
+        """Return whether all are of the upper, or all of the lower limb: one side fits them."""
+        return any(
+            all(
+                site.code == limb or self._structures.subsumes(limb, site.code)
+                for site in (*sites, *others)
+            )
+            for limb in _LIMBS
+        )
+
     def _side(
         self,
         statements: Sequence[HeaderStatement],
@@ -468,6 +524,14 @@ class HeaderReader:
         if not known:
             return None
         chosen = known[0]
+        if chosen.keyword == "FrameAnatomySequence":
+            # Frames of the left and of the right are no contradiction.
+            frames = [s for s in known if s.keyword == "FrameAnatomySequence"]
+            whole = _joint(s.laterality for s in frames)
+            if whole is not chosen.laterality:
+                known = [s for s in known if s not in frames]
+                chosen = replace(chosen, laterality=whole)
+                known.insert(0, chosen)
         for other in known[1:]:
             if other.laterality is not chosen.laterality:
                 conflicts.append(
@@ -562,6 +626,22 @@ def _sourced(evidence: Sequence[Evidence], keyword: str) -> tuple[Evidence, ...]
 
 def _rests(row: Row | None) -> tuple[Evidence, ...]:
     return () if row is None else (Evidence("ViewCodeSequence", (row["srt"],), (row.ref,)),)
+
+
+def _joint(sides: Iterable[Laterality | None]) -> Laterality | None:
+    """Return the one side of `sides`, bilateral where they differ."""
+    found = {side for side in sides if side is not None}
+    return _BOTH if len(found) > 1 else next(iter(found), None)
+
+
+def _names_window(statement: HeaderStatement, modality: str | None) -> bool:
+    """Return whether words of a CT series may name its window instead of what was examined."""
+    return (
+        modality == "CT"
+        and statement.keyword in _OF_THE_SERIES
+        and bool(statement.sites)
+        and all(site.code in _WINDOWS for site in statement.sites)
+    )
 
 
 def _contradiction(

@@ -44,6 +44,7 @@ _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _ELIDED = re.compile(r"(?<![^\W_])(?:l|d|(?:de|a|ne|da|su)ll)['’](?=[^\W\d_])", re.IGNORECASE)
 # What UTF-8 looks like when it was read as Latin-1: Ã¼ for ü.
 _MOJIBAKE = re.compile("[\u00c2-\u00c5][\u0080-\u00bf\u2013-\u2122\u0152\u0153\u0160\u0161\u0178]")
+_PROCEDURE = re.compile(r"(?:gram|grama|gramma|gramm|gra(?:ph|f)\w+|graph|scop\w+)$")
 _CUT_LENGTHS: Final = (15, 16)
 
 # Scripts from here on put no space between words.
@@ -143,7 +144,8 @@ class PhraseFinder:
             if entry is not None and self._known(entry):
                 note = "a letter with an accent is damaged"
                 return [Item(place, place + 1, entry, None, DAMAGED, note)]
-        if gap == 1 and len(left.folded) >= 3 and len(right.folded) >= 3:
+        # Cut between a small letter and a capital, which "cCT" is not.
+        if gap == 0 or (gap == 1 and len(left.folded) >= 3 and len(right.folded) >= 3):
             entry = self.words.sites.get((left.folded + right.folded,))
             if entry is not None and self._known(entry):
                 return [Item(place, place + 1, entry, None, JOINED)]
@@ -186,6 +188,16 @@ class PhraseFinder:
         pieces = best[-1] or []
         sites = [piece for piece in pieces if piece.kind is Kind.SITE]
         if not sites or not all(map(self._known, sites)):
+            return []
+        # Italian "scapolare" is no scapula with the German "re" of the right side.
+        languages = frozenset[str]().union(*(site.languages for site in sites))
+        if any(
+            piece.laterality is not None
+            and piece.languages != {"und"}
+            and languages.isdisjoint(piece.languages - {"und"})
+            for piece in map(self._meaning, pieces)
+            if piece.kind is not Kind.SITE
+        ):
             return []
         return [Item(place, place, self._meaning(piece), None, COMPOUND) for piece in pieces]
 
@@ -238,7 +250,9 @@ class PhraseFinder:
         if len(token) < SHORTEST_FUZZY or not token.isalpha() or not token.isascii():
             return None
         words = self.words
-        allowed = 1 if len(token) < TWO_LETTERS_FROM else 2
+        # The ending of a procedure's name says nothing of the part: sialogram, scanogram.
+        stem = _PROCEDURE.sub("", token)
+        allowed = 1 if len(stem) < TWO_LETTERS_FROM else 2
         near = [
             (word, int(distance))
             for word, distance, _ in process.extract(

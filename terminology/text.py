@@ -21,6 +21,7 @@ from terminology.errors import BodySiteError
 from terminology.phrases import (
     FUZZY,
     FUZZY_TWO,
+    JOINED,
     SHORTEST_FUZZY,
     UNSPACED,
     Item,
@@ -109,7 +110,7 @@ class TextReader:
         mentions = self._mentions(text, tokens, items)
         if not mentions:
             mentions, items = self._misspelt(tokens, items)
-        mentions = self._without_weak(mentions, items, tokens)
+        mentions = self._without_weak(mentions, items, tokens) or self._projected(items, modality)
         items = [self._settled(item, mentions) for item in items]
         modality = modality or _modality(items)
         views = self._views(items, modality, mentions)
@@ -207,6 +208,37 @@ class TextReader:
         read = Item(item.first, item.last, entry, None, factor, note)
         return [self._mention(read, entry)], [read if i is item else i for i in items]
 
+    def _projected(self, items: Sequence[Item], modality: str | None) -> list[_Mention]:
+        """Read the part out of a projection that only breasts have: "R MLO", in MG also "CC".
+
+        Spelt out, a medio-lateral oblique may be of a foot, and needs a mammogram.
+        """
+        if modality not in {None, "MG"}:
+            return []
+        required = any if modality == "MG" else all
+        for item in items:
+            entry = item.entry
+            if (
+                entry is not None
+                and entry.view is not None
+                and required((entry.view.code in BREAST_VIEWS, entry.when == "mammography"))
+                and self.holds(BREAST)
+            ):
+                concept = self.structures.concept(BREAST)
+                return [
+                    _Mention(
+                        code=concept.code,
+                        display=concept.display,
+                        confidence=JOINED,
+                        first=item.first,
+                        last=item.last,
+                        rows=(entry.ref,),
+                        languages=frozenset({"und"}),
+                        note=f"{entry.view.display} is a view of the breast",
+                    )
+                ]
+        return []
+
     def _without_weak(
         self, mentions: list[_Mention], items: Sequence[Item], tokens: Sequence[Token]
     ) -> list[_Mention]:
@@ -301,7 +333,7 @@ class TextReader:
         # CC is also a volume: beside other words it needs a breast or a mammogram.
         breast = (
             modality == "MG"
-            or any(m.code == _BREAST for m in mentions)
+            or any(m.code == BREAST for m in mentions)
             or (not mentions and len(items) <= 2)
         )
         return [
@@ -328,7 +360,13 @@ class TextReader:
                 )
             if is_side:
                 found.append((item, entry.laterality))
-        return found
+        # "rodilla derecha AP y L", "voet li 3r": beside a word of a side, a letter is none.
+        spelt = {side for item, side in found if not _is_letter(item)}
+        return [
+            (item, side)
+            for item, side in found
+            if not spelt or side in spelt or not _is_letter(item)
+        ]
 
     def _is_side(
         self,
@@ -389,9 +427,11 @@ class TextReader:
         last = place == len(items) - 1
         return (
             last
-            and len(mentions) == 1
-            and same_language(entry, mentions[0].languages)
-            and self._paired(mentions[0].code)
+            and (len(mentions) == 1 or (bool(mentions) and not behind_only))
+            and all(
+                self._paired(mention.code) and same_language(entry, mention.languages)
+                for mention in mentions
+            )
         )
 
     def _view(
@@ -445,7 +485,10 @@ class TextReader:
 
 
 _EITHER_SIDE: Final = frozenset({"l", "r"})
-_BREAST: Final = "76752008"
+BREAST: Final = "76752008"
+# 399368009 |medio-lateral oblique|, 399192008 and 399101009 |cranio-caudal exaggerated|, and
+# 399188001 |superolateral to inferomedial oblique| are taken of breasts only.
+BREAST_VIEWS: Final = frozenset({"399368009", "399192008", "399101009", "399188001"})
 _LATERAL: Final = "399067008"
 _SIDED_LATERAL: Final = {
     Laterality.LEFT: View("399173006", "left lateral", "LL"),
@@ -486,6 +529,14 @@ def _joined_on(item: Item, tokens: Sequence[Token], value: str) -> bool:
     """Return whether the next word is joined by a slash, so that a negation goes on."""
     follows = item.last + 1
     return follows < len(tokens) and "/" in value[tokens[item.last].end : tokens[follows].start]
+
+
+def _is_letter(item: Item) -> bool:
+    """Return whether the item is a single letter that stands alone, such as L for left."""
+    entry = item.entry
+    return (
+        entry is not None and entry.words > 0 and len(entry.phrase) == 1 and entry.phrase < UNSPACED
+    )
 
 
 def _common_side(sides: Iterable[Laterality | None]) -> Laterality | None:

@@ -33,6 +33,8 @@ _NOT_BUILT: Final = {
     "=": "an attribute comparison (=)",
     "#": "an alternate identifier (#)",
 }
+# Expressions up to this length keep their parse tree; a long one would keep megabytes.
+_CACHED_LENGTH: Final = 1000
 _NAMES: Final = {
     "SCTID": "a concept identifier",
     "TERM": "a term between |",
@@ -83,12 +85,18 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", maybe_placeholders=True)
 
 
-@lru_cache(maxsize=1024)
 def _parse(expression: str) -> Tree[Token]:
+    return (_parse_short if len(expression) <= _CACHED_LENGTH else _parse_any)(expression)
+
+
+def _parse_any(expression: str) -> Tree[Token]:
     try:
         return _parser().parse(expression)
     except UnexpectedInput as error:
         raise _syntax_error(expression, error) from None
+
+
+_parse_short = lru_cache(maxsize=1024)(_parse_any)
 
 
 def _syntax_error(expression: str, error: UnexpectedInput) -> EclError:

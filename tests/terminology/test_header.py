@@ -58,6 +58,10 @@ def codes(reading):
         (coded("85151006"), HAND, LEFT, "a sided concept gives the unsided one and the side"),
         (coded("XYZ", "99ACME", "Right knee"), KNEE, RIGHT, "an unknown code: its meaning"),
         (coded("72696002", ""), KNEE, None, "no designator"),
+        (coded("72696002", "SRT"), KNEE, None, "an SCT code with the designator of SNOMED RT"),
+        (coded("T-D9200", "SCT"), KNEE, None, "a SNOMED RT code with the designator of SCT"),
+        (coded("72696002", "SNOMED-CT"), KNEE, None, "a designator that DICOM does not define"),
+        (coded("85562005", meaning="Hand"), HAND, None, "a wrong check digit: its meaning"),
     ],
 )
 def test_coded_regions(reader, item, code, side, reason):
@@ -81,6 +85,12 @@ def test_the_modifier_of_a_region_is_its_side(reader, modifier, side):
     reading = reader.read(header(AnatomicRegionSequence=[item]))
     assert reading.sites[0].laterality == side
     assert reading.laterality == side
+
+
+def test_modifiers_of_both_sides_are_bilateral(reader):
+    sides = [coded("7771000"), coded("24028007")]
+    item = coded(KNEE, AnatomicRegionModifierSequence=sides)
+    assert reader.read(header(AnatomicRegionSequence=[item])).laterality == BOTH
 
 
 def test_codes_are_trusted_more_than_words_and_the_words_are_kept(reader):
@@ -423,3 +433,87 @@ def test_a_missing_or_bad_uid_is_named_with_what_to_do(keyword, value):
     with pytest.raises(DicomError, match=keyword) as caught:
         instance_of(dataset)
     assert caught.value.remedy
+
+
+def test_frames_of_both_sides_are_bilateral_and_no_conflict(reader):
+    groups = [
+        header(
+            FrameAnatomySequence=[
+                header(AnatomicRegionSequence=[coded(KNEE)], FrameLaterality=side)
+            ]
+        )
+        for side in "LR"
+    ]
+    reading = reader.read(header(Modality="MR", PerFrameFunctionalGroupsSequence=groups))
+    assert [(site.code, site.laterality) for site in reading.sites] == [(KNEE, BOTH)]
+    assert reading.laterality == BOTH
+    assert reading.conflicts == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "site", "view", "reason"),
+    [
+        ({"ViewPosition": "MLO"}, "76752008", "MLO", "a view that only breasts have"),
+        ({"ViewPosition": "CC"}, "76752008", "CC", "the view of a mammogram"),
+        ({"SeriesDescription": "L CC"}, "76752008", "CC", "the same in words"),
+        ({"ViewCodeSequence": [coded("R-10242", "SRT")]}, "76752008", "CC", "a code of the view"),
+        ({"ViewCodeSequence": [coded("R-10226", "SRT")]}, "76752008", "MLO", "another"),
+        ({"ViewPosition": "AP"}, None, "AP", "no view of the breast"),
+        ({"SeriesDescription": "FLAT FIELD"}, None, None, "no view at all"),
+    ],
+)
+def test_a_mammogram_with_a_view_of_the_breast_is_of_the_breast(reader, values, site, view, reason):
+    reading = reader.read(header(Modality="MG", **values))
+    assert codes(reading) == ([] if site is None else [site]), reason
+    assert (reading.view.dicom if reading.view else None) == view, reason
+
+
+def test_the_side_of_another_part_is_not_the_side_of_the_answer(reader):
+    reading = reader.read(
+        header(Modality="DX", BodyPartExamined="CHEST", SeriesDescription="KNEE AP LT")
+    )
+    assert (codes(reading), reading.laterality) == ([CHEST], None)
+    assert len(reading.conflicts) == 1
+
+
+def test_a_neighbouring_part_of_the_same_limb_gives_its_side(reader):
+    reading = reader.read(
+        header(Modality="DX", BodyPartExamined="LEG", SeriesDescription="ANKLE LAT L")
+    )
+    assert (codes(reading), reading.laterality) == (["30021000"], LEFT)
+    assert len(reading.conflicts) == 1
+
+
+@pytest.mark.parametrize(
+    ("modality", "series", "study", "site", "reason"),
+    [
+        ("CT", "LUNG 1.0", "CT Abd/Pelvis", "818982008", "the name of a kernel"),
+        ("CT", "Mediastinum 5mm", "CT Abdomen", "818981001", "the name of a window"),
+        ("CT", "LUNG 1.0", None, "39607008", "nothing else is said"),
+        ("US", "Lung", "US abdomen", "39607008", "ultrasound has no such window"),
+    ],
+)
+def test_the_window_of_a_ct_series_gives_way_to_the_study(
+    reader, modality, series, study, site, reason
+):
+    values = {"StudyDescription": study} if study else {}
+    reading = reader.read(header(Modality=modality, SeriesDescription=series, **values))
+    assert codes(reading)[:1] == [site], reason
+
+
+@pytest.mark.parametrize(
+    ("charset", "value", "site", "side"),
+    [
+        ("ISO_IR 144", "Рентген левого коленного сустава".encode("iso8859-5"), KNEE, LEFT),
+        ("ISO_IR 126", "Γόνατο αριστερό".encode("iso8859-7"), KNEE, LEFT),
+        ("ISO_IR 192", "左手関節 正面".encode(), "74670003", LEFT),
+        ("\\ISO 2022 IR 149", b"\x1b$)C" + "흉부".encode("euc_kr"), CHEST, None),
+        ("ISO_IR 127", "صدر".encode("iso8859-6"), None, None),
+    ],
+)
+def test_words_of_other_scripts(reader, charset, value, site, side):
+    dataset = raw(
+        header(Modality="DX", SpecificCharacterSet=charset), "StudyDescription", "LO", value
+    )
+    reading = reader.read(dataset)
+    assert (codes(reading), reading.laterality) == ([] if site is None else [site], side)
