@@ -30,6 +30,8 @@ _DEFER_BYTES: Final = 1 << 20
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _UNDEFINED: Final = 0xFFFFFFFF
 _META_GROUP: Final = b"\x02\x00"
+# A dataset without preamble begins with group 0002 or 0008, in either byte order.
+_FIRST_GROUPS: Final = (_META_GROUP, b"\x00\x02", b"\x08\x00", b"\x00\x08")
 _MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _INFLATE_WINDOW: Final = -15
 _UID: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
@@ -89,6 +91,7 @@ class _BoundedReader:
         self.size = stream.tell()
         stream.seek(0)
         self.cut_short = False
+        self._at_end = False
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
@@ -113,13 +116,17 @@ class _BoundedReader:
                 "Check that the file is an image, or raise BODYSITE_MAX_SECONDS_PER_FILE.",
             )
         found = self._stream.read(size)
-        # pydicom asks for 8 bytes where the next element may begin; none left is a proper end.
-        if 0 < len(found) < size or (not found and size > 8):
-            self.cut_short = True
+        # pydicom asks for 8 bytes where the next element may begin; none left is a proper end, but
+        # not if it then asks again: the value of an element was missing.
+        if len(found) < size:
+            if found or self._at_end or size > 8:
+                self.cut_short = True
+            self._at_end = True
         return found
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         position = self._stream.seek(offset, whence)
+        self._at_end = False
         if position > self.size:
             self.cut_short = True
         return position
@@ -173,6 +180,8 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
         )
     stop = _PixelStop()
     has_preamble = _has_preamble(stream)
+    if not has_preamble and not _may_be_bare(stream):
+        raise _not_dicom(name, stream)
     try:
         dataset = _parse(reader, stream, stop, name, limits, force=not has_preamble)
     except InvalidDicomError as error:
@@ -223,6 +232,13 @@ def _has_preamble(stream: IO[bytes]) -> bool:
     magic = stream.read(4)
     stream.seek(0)
     return magic == b"DICM"
+
+
+def _may_be_bare(stream: IO[bytes]) -> bool:
+    """Return whether a dataset may begin here; a run of zeros parses as endless empty elements."""
+    group = stream.read(2)
+    stream.seek(0)
+    return group in _FIRST_GROUPS
 
 
 def _parse(
@@ -287,6 +303,8 @@ def _flags(
         flags.append("the file states no transfer syntax; it was guessed from the first element")
     elif UID(syntax).name == syntax:
         flags.append(f"the transfer syntax {syntax[:64]!r} is not known; only the header was read")
+    if stop.length is None and "Rows" in dataset:
+        flags.append("the header describes an image, but the file has no pixel data")
     # The parser steps back to the start of the pixel element, 8 or 12 bytes before its value.
     if stop.length not in (None, _UNDEFINED) and reader.tell() + stop.length > reader.size:
         flags.append("the file ends before its pixel data do")

@@ -138,6 +138,9 @@ def _zip_members(name: str, stream: IO[bytes], limits: Limits) -> Iterator[Item 
     if not members:
         yield Rejected(name, _empty_zip(name))
         return
+    if sum(member.compress_size for member in members) > stream.seek(0, os.SEEK_END):
+        yield Rejected(name, _damaged_zip(name, zipfile.BadZipFile("members overlap")))
+        return
     left = limits.max_unzipped_bytes
     with archive:
         for member in members:

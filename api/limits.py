@@ -31,6 +31,8 @@ class Limits:
         Bytes before the pixel data. Also bounds what a deflated file may inflate to.
     max_seconds_per_file
         Time for one header.
+    max_seconds_per_request
+        Time for all headers of one request; files that are left over are refused.
     """
 
     max_body_bytes: int = 512 << 20
@@ -39,6 +41,7 @@ class Limits:
     max_zip_ratio: int = 200
     max_header_bytes: int = 64 << 20
     max_seconds_per_file: float = 20.0
+    max_seconds_per_request: float = 300.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Limits:

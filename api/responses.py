@@ -38,9 +38,15 @@ def of_stored(stored: Stored, if_none_match: str | None) -> Response:
     """Return a stored resource, or "not modified" when the client has this version."""
     etag = f'W/"{stored.version_id}"'
     headers = {"ETag": etag, "Last-Modified": format_datetime(stored.last_updated, usegmt=True)}
-    if if_none_match is not None and etag in (tag.strip() for tag in if_none_match.split(",")):
+    if if_none_match is not None and _names(if_none_match, stored.version_id):
         return Response(status_code=304, headers=headers)
     return FhirResponse(stored.body, headers=headers)
+
+
+def _names(if_none_match: str, version_id: int) -> bool:
+    """Return whether If-None-Match names a version, compared weakly (RFC 9110, 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or f'"{version_id}"' in tags
 
 
 def of_error(error: BodySiteError) -> FhirResponse:

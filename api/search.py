@@ -8,7 +8,7 @@ re-indexing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -174,6 +174,8 @@ class Searcher:
         """Return `plan` with a parameter that begins with ``_``; `None` to ignore its value."""
         query = plan.query
         if name == "_id":
+            if not value:
+                raise _bad_value(name, value, "a logical id")
             ids = tuple(value.split(","))
             kept = ids if query.ids is None else tuple(set(ids) & set(query.ids))
             return replace(plan, query=replace(query, ids=kept), empty=plan.empty or not kept)
@@ -290,9 +292,18 @@ class Searcher:
                 )
             ]
             if keys:
-                query = Query("Observation", (Criterion(tuple(keys)),))
-                return list(self.store.search(query, self.max_page_size).matches)
+                return list(self._all(Query("Observation", (Criterion(tuple(keys)),))))
         return []
+
+    def _all(self, query: Query) -> Iterator[Stored]:
+        """Yield every match of `query`: an include must be whole."""
+        after = None
+        while True:
+            page = self.store.search(query, self.max_page_size, after=after)
+            yield from page.matches
+            if not page.has_next:
+                return
+            after = page.matches[-1].rid
 
     def _links(
         self,

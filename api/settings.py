@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     max_zip_ratio: int = Field(default=_DEFAULTS.max_zip_ratio, ge=1)
     max_header_bytes: int = Field(default=_DEFAULTS.max_header_bytes, ge=1024)
     max_seconds_per_file: float = Field(default=_DEFAULTS.max_seconds_per_file, gt=0)
+    max_seconds_per_request: float = Field(default=_DEFAULTS.max_seconds_per_request, gt=0)
     page_size: int = Field(default=20, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
 
@@ -54,4 +55,5 @@ class Settings(BaseSettings):
             max_zip_ratio=self.max_zip_ratio,
             max_header_bytes=self.max_header_bytes,
             max_seconds_per_file=self.max_seconds_per_file,
+            max_seconds_per_request=self.max_seconds_per_request,
         )

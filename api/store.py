@@ -182,7 +182,7 @@ class SqlStore:
             statement = statement.where(*self._conditions(query, query.criteria, _resource.c.rid))
         else:
             # Counted over a set: one resource may carry several of the values.
-            distinct = sa.select(_token.c.rid).where(_token.c.value_id.in_(driver.values))
+            distinct = sa.select(_token.c.rid).where(_among(_token.c.value_id, driver.values))
             if len(driver.values) > 1:
                 distinct = distinct.distinct()
             distinct = distinct.where(*self._conditions(query, rest, _token.c.rid, joined=True))
@@ -209,12 +209,12 @@ class SqlStore:
         column = _token.c.rid
         conditions = self._conditions(query, rest, column, joined=True)
         key: sa.ColumnElement[int] = _token.c.value_id
-        probe = sa.select(column).where(key.in_(driver.values)).limit(_FEW + 1)
+        probe = sa.select(column).where(_among(key, driver.values)).limit(_FEW + 1)
         if len(connection.scalars(probe).all()) > _FEW:
             # Many matches: walk the resources in order, which meets enough of them soon. The sum
             # keeps the planner from gathering and sorting all matches instead.
             key = key + 0
-        statement = sa.select(column).distinct().where(key.in_(driver.values), *conditions)
+        statement = sa.select(column).distinct().where(_among(key, driver.values), *conditions)
         statement = _bounded(statement, column, bound, limit, backward=backward)
         return list(connection.scalars(statement))
 
@@ -230,9 +230,13 @@ class SqlStore:
         conditions: list[sa.ColumnElement[bool]] = []
         for criterion in criteria:
             other = _token.alias()
+            key: sa.ColumnElement[int] = other.c.value_id
+            if len(criterion.values) > _FEW:
+                # The sum keeps the planner from trying every value for every resource.
+                key = key + 0
             exists = (
                 sa.select(sa.literal(1))
-                .where(other.c.rid == rid, other.c.value_id.in_(criterion.values))
+                .where(other.c.rid == rid, _among(key, criterion.values))
                 .exists()
             )
             conditions.append(~exists if criterion.negated else exists)
@@ -308,6 +312,13 @@ def _driver(query: Query) -> tuple[Criterion | None, tuple[Criterion, ...]]:
         return None, query.criteria
     driver = positive[0]
     return driver, tuple(criterion for criterion in query.criteria if criterion is not driver)
+
+
+def _among(column: sa.ColumnElement[int], values: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Return ``column IN values``; many are written out, since parameters are limited in number."""
+    if len(values) <= _FEW:
+        return column.in_(values)
+    return column.in_(sa.bindparam(None, values, sa.Integer, expanding=True, literal_execute=True))
 
 
 def _bounded(

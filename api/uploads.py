@@ -6,7 +6,9 @@ import base64
 import binascii
 import io
 import json
+import re
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack
 from typing import IO, Any, Final
@@ -66,10 +68,18 @@ async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> li
 
 
 def items_of(uploads: Iterable[_Upload], limits: Limits) -> Iterator[Item | Rejected]:
-    """Yield the items of `uploads`; `LimitError` when there are more than allowed in all."""
+    """Yield the items of `uploads`; `LimitError` when there are more than allowed in all.
+
+    Whoever takes the items works on each before the next: when the time of a request is over, what
+    is left is refused with one `Rejected`.
+    """
     found = 0
+    deadline = time.monotonic() + limits.max_seconds_per_request
     for upload in uploads:
         for item in upload.items(limits):
+            if time.monotonic() > deadline:
+                yield Rejected(item.name, _out_of_time(item.name, limits))
+                return
             found += 1
             if found > limits.max_files:
                 raise LimitError(
@@ -79,6 +89,15 @@ def items_of(uploads: Iterable[_Upload], limits: Limits) -> Iterator[Item | Reje
                     "Send them in parts, or raise BODYSITE_MAX_FILES.",
                 )
             yield item
+
+
+def _out_of_time(name: str, limits: Limits) -> LimitError:
+    return LimitError(
+        name,
+        "the time for one request was over before this file and those after it were read",
+        f"at most {limits.max_seconds_per_request} seconds",
+        "Send them in parts, or raise BODYSITE_MAX_SECONDS_PER_REQUEST.",
+    )
 
 
 class _Upload:
@@ -187,7 +206,9 @@ def _of_binary(place: str, content: dict[str, Any]) -> _Upload:
     title = content.get("title")
     name = title if isinstance(title, str) and title else place
     try:
-        decoded = base64.b64decode(data if isinstance(data, str) else "", validate=True)
+        # FHIR's base64Binary may hold white space.
+        packed = re.sub(r"\s+", "", data) if isinstance(data, str) else ""
+        decoded = base64.b64decode(packed, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _wrong_json(f"{place}.data is not base64") from error
     return _Upload(name, io.BytesIO(decoded), None)

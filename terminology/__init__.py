@@ -1,1 +1,12 @@
-"""What a body site is: SNOMED CT body structures, crosswalks to them, words and headers."""
+"""What a body site is: SNOMED CT body structures, crosswalks to them, words and headers.
+
+Where to look first:
+
+- `library`: `load_terminology()`, everything below loaded together
+- `graph`, `index`, `ecl`, `search`: the body structures, and what is asked of them
+- `crosswalk`, `mapping`, `sssom`: codes of other systems, and the tables they come from
+- `words`, `phrases`, `text`: a header string → sites, side, view
+- `elements`, `header`, `instance`: a DICOM dataset → the same, attribute by attribute
+- `annotation`, `concept`, `errors`, `identifiers`, `tables`: the values that all of them share
+- `checks`, `evaluation`, `cli`, `console`: the commands
+"""
