@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from api.errors import RequestError
@@ -23,6 +24,8 @@ _BY_TYPE: Final[tuple[tuple[type[BodySiteError], int, str], ...]] = (
     (DicomError, 422, "structure"),
 )
 
+_MAX_TEXT: Final = 4000
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _BY_STATUS: Final = {
     400: "invalid",
     401: "login",
@@ -69,9 +72,16 @@ def outcome(severity: str, issue: str, text: str, where: str | None = None) -> d
     """
     found: dict[str, Any] = {"severity": severity, "code": issue}
     if where and where.strip():
-        found["details"] = {"text": where}
-    found["diagnostics"] = text
+        found["details"] = {"text": _shown(where)}
+    found["diagnostics"] = _shown(text)
     return {"resourceType": "OperationOutcome", "issue": [found]}
+
+
+def _shown(text: str) -> str:
+    """Return `text` as a FHIR string may be: no control characters, and no echo of a megabyte."""
+    if len(text) > _MAX_TEXT:
+        text = f"{text[: _MAX_TEXT // 2]} … {text[-_MAX_TEXT // 2 :]}"
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _status_and_issue(error: BodySiteError) -> tuple[int, str]:

@@ -148,6 +148,8 @@ def parse_json(body: bytes, kind: str) -> Mapping[str, Any]:
     """Return a resource of type `kind` out of JSON, or raise `RequestError`."""
     try:
         resource = json.loads(body)
+        # An escape can stand for half a surrogate pair, which no answer could repeat.
+        json.dumps(resource, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise RequestError(
             "request body",

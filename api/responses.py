@@ -22,10 +22,11 @@ class FhirResponse(Response):
     media_type = FHIR_JSON
 
     def render(self, content: Any) -> bytes:
-        """Return the body."""
+        """Return the body; half a surrogate pair, which UTF-8 cannot hold, becomes "?"."""
         if isinstance(content, str):
-            return content.encode()
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+            return content.encode("utf-8", "replace")
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Name the character set: FHIR JSON is UTF-8 always."""

@@ -90,7 +90,7 @@ def open_engine(url: str) -> sa.Engine:
             "Name one of them, such as sqlite:///bodysite.sqlite.",
         )
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+        return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if parsed.database in (None, "", ":memory:"):
         raise RequestError(
             "database",
@@ -98,7 +98,9 @@ def open_engine(url: str) -> sa.Engine:
             "a file, such as sqlite:///bodysite.sqlite",
             "Give the store a file; a temporary one will do.",
         )
-    engine = sa.create_engine(parsed, connect_args={"check_same_thread": False})
+    engine = sa.create_engine(
+        parsed, connect_args={"check_same_thread": False}, hide_parameters=True
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import random
+import re
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -46,6 +50,21 @@ def nested_sequences(depth: int = 3000) -> bytes:
     return make_dicom() + opening * depth
 
 
+def cut_before_a_value(vr: bytes) -> bytes:
+    """A header that ends between an element and its short value."""
+    whole = make_dicom(BodyPartExamined="HAND")
+    return whole[: whole.rindex(vr + b"\x04\x00HAND") + 4]
+
+
+def overlapping_zip(entries: int = 1000) -> bytes:
+    """A zip whose table of contents names the same compressed bytes many times."""
+    once = zipped(a=bytes(900_000))
+    table, end = once.index(b"PK\x01\x02"), once.index(b"PK\x05\x06")
+    named = once[table:end] * entries
+    tail = struct.pack("<4xHHHHIIH", 0, 0, entries, entries, len(named), table, 0)
+    return once[:table] + named + b"PK\x05\x06" + tail[4:]
+
+
 def encrypted_zip() -> bytes:
     content = bytearray(zipped(**{"a.dcm": make_dicom()}))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -74,7 +93,8 @@ CASES: dict[str, tuple[Callable[[], bytes], str, int, str]] = {
     "text": (lambda: b"hello world", DICOM, 422, "not DICOM"),
     "noise": (lambda: bytes(range(1, 256)) * 20, DICOM, 422, "not DICOM"),
     "zeros": (lambda: bytes(1000), DICOM, 422, "not DICOM"),
-    "preamble alone": (lambda: bytes(128) + b"DICM", DICOM, 422, "UID"),
+    "preamble alone": (lambda: bytes(128) + b"DICM", DICOM, 422, "truncated"),
+    "truncated before a short value": (lambda: cut_before_a_value(b"CS"), DICOM, 422, "truncated"),
     "a PDF": (lambda: b"%PDF-1.7 ...", DICOM, 422, "PDF"),
     "a picture as DICOM": (picture, DICOM, 422, "Content-Type"),
     "DICOM as a picture": (lambda: sample("CT_small.dcm"), "image/png", 422, "Content-Type"),
@@ -95,6 +115,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str, int, str]] = {
     "encrypted zip": (encrypted_zip, ZIP, 422, "encrypted"),
     "damaged zip": (damaged_zip, ZIP, 422, "damaged"),
     "half a zip": (lambda: zipped(a=sample("CT_small.dcm"))[:9000], ZIP, 422, "damaged"),
+    "zip with members over each other": (overlapping_zip, ZIP, 422, "damaged"),
     "empty zip": (zipped, ZIP, 422, "zip is empty"),
     "wrong media type": (lambda: sample("CT_small.dcm"), "text/plain", 415, "application/dicom"),
     "JSON garbage": (lambda: b"{", "application/fhir+json", 400, "not JSON"),
@@ -210,3 +231,50 @@ def test_a_zip_name_can_be_anything(client: Client) -> None:
     answer = client.annotate(out.getvalue(), "application/zip")
     assert answer.status_code == 422
     checked(answer.json())
+
+
+def test_what_is_not_dicom_is_never_parsed_as_endless_empty_elements(client: Client) -> None:
+    begun = time.perf_counter()
+    assert client.annotate(bytes(8_000_000)).status_code == 422
+    assert time.perf_counter() - begun < 2
+
+
+def test_a_request_that_takes_too_long_keeps_what_was_read(serve: Callable[..., Client]) -> None:
+    client = serve(max_seconds_per_request=0.000_001)
+    content = zipped(**{"a.dcm": make_dicom(), "b.dcm": make_dicom()})
+    answer = client.annotate(content, ZIP)
+    assert answer.status_code == 422
+    (issue,) = issues(checked(answer.json()))
+    assert issue["code"] == "too-costly"
+    assert "BODYSITE_MAX_SECONDS_PER_REQUEST" in issue["diagnostics"]
+
+
+def test_base64_may_be_wrapped(client: Client) -> None:
+    data = base64.encodebytes(make_dicom(BodyPartExamined="HAND")).decode()
+    body = json.dumps({"resourceType": "Binary", "contentType": DICOM, "data": data}).encode()
+    assert client.annotate(body, "application/fhir+json").status_code == 200
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "\\u0007"])
+@pytest.mark.parametrize("path", ["CodeSystem/$lookup", "ValueSet/$expand"])
+def test_text_that_fhir_cannot_hold_is_refused_or_replaced(
+    client: Client, path: str, text: str
+) -> None:
+    named = '{"resourceType":"Parameters","parameter":[{"name":"%s","valueString":"%s"}]}'
+    for name in ("code", "url", "system"):
+        answer = client.post(
+            f"/r4/{path}",
+            content=(named % (name, text)).encode(),
+            headers={"content-type": "application/fhir+json"},
+        )
+        assert answer.status_code in {400, 404}
+        (issue,) = issues(checked(answer.json()))
+        assert not re.search(r"[\x00-\x08\ud800-\udfff]", issue["diagnostics"])
+
+
+def test_a_long_value_is_not_echoed_whole(client: Client) -> None:
+    url = "http://snomed.info/sct?fhir_vs=ecl/" + "(" * 100_000
+    body = {"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": url}]}
+    answer = client.post("/r4/ValueSet/$expand", json=body)
+    assert answer.status_code == 400
+    assert len(answer.content) < 6000

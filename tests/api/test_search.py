@@ -117,6 +117,7 @@ WRONG = [
     ("_count=-1", "invalid", "whole number"),
     ("_after=99999999999999999999999", "invalid", "whole number"),
     ("_after=9999999999999999999", "invalid", "cursor"),
+    ("_id=", "invalid", "a logical id"),
     ("_total=perhaps", "invalid", "accurate"),
     ("_summary=perhaps", "invalid", "count"),
     ("_lastUpdated=yesterday", "invalid", "a date"),
@@ -236,3 +237,17 @@ def test_public_url_is_used_in_links(serve: Callable[..., Client]) -> None:
     client = serve(public_url="https://pacs.example.org/bodysite/")
     found = client.get("/r4/ImagingStudy").json()
     assert found["link"][0]["url"] == "https://pacs.example.org/bodysite/r4/ImagingStudy"
+
+
+def test_includes_are_whole_however_many_they_are(serve: Callable[..., Client]) -> None:
+    client = serve(max_page_size=2)
+    for number in range(5):
+        image = make_dicom(
+            StudyInstanceUID=f"{ROOT}.5",
+            SeriesInstanceUID=f"{ROOT}.5.{number}",
+            BodyPartExamined="HAND",
+        )
+        client.annotate(image)
+    query = "/r4/ImagingStudy?_revinclude=Observation:derived-from"
+    found = checked(client.get(query).json())
+    assert len(of_type(found, "Observation")) == 5

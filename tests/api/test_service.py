@@ -114,6 +114,9 @@ def test_read_has_an_etag_and_answers_not_modified(client: Client) -> None:
     assert answer.headers["last-modified"].endswith("GMT")
     assert client.get(path, headers={"If-None-Match": 'W/"1"'}).status_code == 304
     assert client.get(path, headers={"If-None-Match": 'W/"2"'}).status_code == 200
+    # RFC 9110 13.1.2: the comparison is weak, and * names any version.
+    for tag in ('"1"', 'W/"2", "1"', "*"):
+        assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
 
 
 def test_tokens_are_asked_for_everywhere_but_where_clients_look_first(

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -209,3 +210,21 @@ def test_a_server_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/health").status_code == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(15) in {0, 130}
+
+
+def test_a_criterion_of_very_many_values_is_answered_in_time(store: SqlStore) -> None:
+    count = 34_000  # more than the parameters that SQLite takes by default
+    store.put([study(number, "all", f"c{number}") for number in range(count)])
+    in_use = store.codes_in_use("ImagingStudy", "bodysite", "s")
+    many = tuple(key for code, key in in_use.items() if code != "all")
+    common = criterion(store, "all")
+    begun = time.perf_counter()
+    for query, expected in (
+        (Query("ImagingStudy", (Criterion(many),)), count),
+        (Query("ImagingStudy", (common, Criterion(many))), count),
+        (Query("ImagingStudy", (Criterion(many, negated=True),)), 0),
+        (Query("ImagingStudy", (common, Criterion(many[1:], negated=True))), 1),
+    ):
+        assert store.count(query) == expected
+        assert len(found(store, query, 5)) == min(expected, 5)
+    assert time.perf_counter() - begun < 20
