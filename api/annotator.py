@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import IO, Final
 
 from api.dicomfile import PARSE_FAILURES, check_uids, is_media_directory, read_header
-from api.errors import NotDicomError
+from api.errors import NotDicomError, RequestError
 from api.inputs import Item, Rejected
 from api.limits import Limits
 from api.phi import PhiGuard
@@ -21,6 +22,8 @@ from terminology.errors import BodySiteError, DicomError
 from terminology.header import instance_of
 from terminology.library import Terminology
 
+# PS3.5: the value representation CS of (0008,0060).
+_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 _PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 
 _LOCK: Final = threading.Lock()
@@ -45,6 +48,19 @@ class Failed:
 
 
 Result = Annotated | Failed
+
+
+def check_modality(value: str | None, where: str = "modality") -> str | None:
+    """Return what a caller says of a picture, or raise `RequestError` when it is no modality."""
+    if value is not None and not _MODALITY.fullmatch(value):
+        raise RequestError(
+            where,
+            f"'{value[:40]}' is no modality",
+            "a code of DICOM CID 29 such as DX",
+            "Correct the value, or leave it out.",
+            issue="value",
+        )
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,6 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sa.exc.OperationalError, _store_failed)
-    app.add_exception_handler(Exception, _unexpected)
     tokens = [token.get_secret_value() for token in settings.tokens]
     app.add_middleware(Border, tokens=tokens, metrics=service.metrics)
     return app
@@ -129,12 +128,6 @@ async def _store_failed(_request: Request, error: Exception) -> FhirResponse:
     logger.error("the store failed: %s", type(error).__name__)
     text = "The store does not answer. Try again later; what is sent twice is stored once."
     return FhirResponse(outcome("error", "transient", text), status_code=503)
-
-
-async def _unexpected(_request: Request, error: Exception) -> FhirResponse:
-    logger.error("unexpected %s", type(error).__name__)
-    text = "The server failed unexpectedly; its log names the kind of error. Please report it."
-    return FhirResponse(outcome("fatal", "exception", text), status_code=500)
 
 
 _STATUS_TEXT: Final = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
@@ -15,11 +17,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.metrics import Metrics
 from api.responses import of_status
 
+logger = logging.getLogger(__name__)
+
 _OPEN_PATHS: Final = frozenset({"/health", "/r4/metadata"})
 _JSON_TYPES: Final = frozenset(
     {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "json"}
 )
 _UNROUTED: Final = "(none)"
+_UNEXPECTED: Final = (
+    "The server failed unexpectedly; nothing was stored. Its log names the kind of error and the"
+    " place. Please report both."
+)
 
 
 class Border:
@@ -41,11 +49,12 @@ class Border:
         if head:
             inner["method"] = "GET"
         status = 500
+        begun_to_answer = False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun_to_answer
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun_to_answer = message["status"], True
             elif head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -56,6 +65,11 @@ class Border:
                 await refusal(inner, receive, answer)
             else:
                 await self._app(inner, receive, answer)
+        except Exception as error:  # noqa: BLE001
+            # Left alone, the server would log the error's message, which may hold a patient's data.
+            logger.error("unexpected %s at %s", type(error).__name__, _place(error))
+            if not begun_to_answer:
+                await of_status(500, _UNEXPECTED)(inner, receive, answer)
         finally:
             route = getattr(inner.get("route"), "path", _UNROUTED)
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()
@@ -87,6 +101,13 @@ class Border:
         # Every token is compared, so that the time says nothing about which one is near.
         matches = [hmac.compare_digest(shown, digest) for digest in self._digests]
         return scheme.lower() == "bearer" and any(matches)
+
+
+def _place(error: Exception) -> str:
+    """Return the innermost file, line and function of the error's traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1]
+    return f"{last.filename}:{last.lineno} {last.name}"
 
 
 def _digest(token: str) -> bytes:

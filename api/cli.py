@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from terminology.console import DONE, FINDINGS, MISUSE, BodySiteGroup, misuse
+from terminology.console import DONE, FINDINGS, BodySiteGroup, misuse
 
 if TYPE_CHECKING:
     from api.annotator import Annotator, Result
@@ -120,8 +120,11 @@ def annotate(
 
     Pseudonyms are made with the secret of the --database; without one they differ from run to run.
     """
+    from api.annotator import check_modality
     from api.output import open_output, write_results
 
+    check_modality(modality, where="--modality")
+    _check_out(out, paths)
     with _quiet_interrupt(), _annotation_store(database) as store:
         annotator = _annotator(phi, store)
         tally = _Tally()
@@ -129,8 +132,10 @@ def annotate(
             results = tally.count(_results(annotator, paths, modality))
             write_results(results, form, stream, annotator, store)
             if tally.annotated == 0:
-                click.echo(tally.summary(), err=True)
-                raise click.exceptions.Exit(MISUSE)
+                misuse(
+                    f"PATH: {tally.summary()} Expected DICOM files, a folder or zip that holds"
+                    " some, or PNG and JPEG pictures named one by one. Nothing was written."
+                )
     if tally.failed or tally.passed_by:
         click.echo(tally.summary(), err=True)
     raise click.exceptions.Exit(FINDINGS if tally.failed else DONE)
@@ -269,7 +274,20 @@ def _shown(url: str) -> str:
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
-        return "(no URL)"
+        return url.partition("?")[0] if "@" not in url else "(no URL)"
+
+
+def _check_out(out: Path | None, paths: tuple[str, ...]) -> None:
+    """End the command when --out names a file that is to be read."""
+    if out is None or not out.is_file():
+        return
+    target = out.resolve()
+    for given in paths:
+        source = Path(given).resolve()
+        if target == source or source in target.parents:
+            misuse(
+                f"--out: {out} is one of the files to read. Name another file; nothing was read."
+            )
 
 
 @contextlib.contextmanager
@@ -346,8 +364,8 @@ class _Tally:
     def summary(self) -> str:
         """Return the counts in words."""
         return (
-            f"{self.annotated} files annotated, {self.failed} failed,"
-            f" {self.passed_by} others passed by."
+            f"files annotated: {self.annotated}, failed: {self.failed},"
+            f" not DICOM and passed by: {self.passed_by}."
         )
 
 

@@ -25,6 +25,18 @@ from terminology.search import search
 
 NAME: Final = "SNOMED CT"
 _FHIR_VS: Final = "?fhir_vs"
+# Parameters of $expand that would give another expansion than the one that is built.
+_NOT_EXPANDED: Final = frozenset(
+    {
+        "valueSet",
+        "context",
+        "contextDirection",
+        "date",
+        "exclude-system",
+        "designation",
+        "tx-resource",
+    }
+)
 _SYNONYM: Final = Coding(SNOMED, "900000000000013009", "Synonym")
 
 
@@ -42,26 +54,21 @@ def lookup(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
     for term in concept.synonyms:
         use = parameter("use", "Coding", coding_value(_SYNONYM))
         items.append(parts("designation", [use, parameter("value", "String", term)]))
-    properties: list[tuple[str, str, str]] = [
-        *(("parent", "Code", code) for code in graph.parents(concept.code)),
-        *(("child", "Code", code) for code in graph.children(concept.code)),
-        *(("successor", "Code", code) for code in history.successors),
-        *(("predecessor", "Code", code) for code in history.predecessors),
+    properties = [
+        *(("parent", code) for code in graph.parents(concept.code)),
+        *(("child", code) for code in graph.children(concept.code)),
+        *(("successor", code) for code in history.successors),
+        *(("predecessor", code) for code in history.predecessors),
     ]
     if concept.laterality is not None:
-        properties.append(("laterality", "Code", concept.laterality.coding.code))
+        properties.append(("laterality", concept.laterality.coding.code))
     if concept.unsided is not None:
-        properties.append(("unsided", "Code", concept.unsided))
+        properties.append(("unsided", concept.unsided))
     wanted = set(arguments.texts("property"))
-    for name, kind, value in properties:
+    for name, value in properties:
         if not wanted or name in wanted:
-            typed = value == "true" if kind == "Boolean" else value
-            items.append(
-                parts(
-                    "property",
-                    [parameter("code", "Code", name), parameter("value", kind, typed)],
-                )
-            )
+            facts = [parameter("code", "Code", name), parameter("value", "Code", value)]
+            items.append(parts("property", facts))
     return parameters(items)
 
 
@@ -83,8 +90,17 @@ def validate_code(
     arguments: Arguments, graph: BodyStructureGraph, *, in_value_set: bool
 ) -> dict[str, Any]:
     """$validate-code of CodeSystem and ValueSet: whether the code is there, and its display."""
-    system_name = "system" if in_value_set else "url"
-    coding = _asked_coding(arguments, system_name, "code", default=SNOMED)
+    if in_value_set:
+        coding = arguments.asked((SNOMED,)) or Coding(
+            arguments.text("system") or SNOMED,
+            arguments.required("code"),
+            version=arguments.text("systemVersion"),
+        )
+        if coding.system != SNOMED:
+            return _not_valid(f"'{coding.system}' has no code in the value set")
+    else:
+        coding = _asked_coding(arguments, "url", "code", default=SNOMED)
+    _check_version(arguments, coding.version or arguments.text("version"), graph)
     reason = sctid_problem(coding.code)
     if reason is not None:
         return _not_valid(f"'{coding.code}' {reason}")
@@ -106,18 +122,25 @@ def validate_code(
 
 def translate(arguments: Arguments, crosswalk: Crosswalk) -> dict[str, Any]:
     """ConceptMap/$translate: from a foreign code to SNOMED CT, or back with `reverse`."""
-    source = arguments.coding("coding") or arguments.codeable_concept("codeableConcept")
+    source = arguments.asked((*crosswalk.systems, SNOMED))
     if source is None:
-        source = Coding(arguments.required("system"), arguments.required("code"))
+        system, code = arguments.required("system"), arguments.required("code")
+        source = Coding(system, code, version=arguments.text("version"))
     target_system = arguments.text("targetsystem")
     reverse = arguments.flag("reverse", default=False)
     only = _system_of_map(arguments, crosswalk)
-    if reverse or (source.system == SNOMED and target_system not in (None, SNOMED)):
+    if reverse or source.system == SNOMED:
+        # All maps end in SNOMED CT, so a SNOMED CT code can only mean the way back.
         return _reverse(arguments, crosswalk, source, only or target_system)
     if only is not None and source.system != only:
         return _no_match(f"the ConceptMap does not map from '{source.system}'")
     if target_system not in (None, SNOMED):
         return _no_match(f"nothing is mapped to '{target_system}'")
+    if source.system in crosswalk.systems:
+        held = crosswalk.version(source.system)
+        if source.version not in (None, held):
+            # The same code may mean something else there, as in the two lists of IRMA.
+            return _no_match(f"version '{source.version}' is not mapped; expected '{held}'")
     answer = crosswalk.translate(source)
     matches = [
         _match(
@@ -133,6 +156,7 @@ def translate(arguments: Arguments, crosswalk: Crosswalk) -> dict[str, Any]:
 
 def expand(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
     """ValueSet/$expand of an implicit SNOMED CT value set, with filter, count and offset."""
+    _check_expandable(arguments, graph)
     url = arguments.required("url")
     concepts = list(_value_set(arguments, url, graph))
     text = arguments.text("filter")
@@ -142,22 +166,63 @@ def expand(arguments: Arguments, graph: BodyStructureGraph) -> dict[str, Any]:
         concepts = [hit.concept for hit in hits if hit.concept.code in kept]
     offset = arguments.whole("offset") or 0
     count = arguments.whole("count")
+    designations = arguments.flag("includeDesignations", default=False)
     page = concepts[offset:] if count is None else concepts[offset : offset + count]
     expansion: dict[str, Any] = {
         "identifier": uuid5(NAMESPACE_URL, f"{graph.version} {url} {text or ''}").urn,
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "total": len(concepts),
         "offset": offset,
-        "parameter": [parameter("version", "Uri", f"{SNOMED}|{graph.version}")],
+        "parameter": [
+            parameter("version", "Uri", f"{SNOMED}|{graph.version}"),
+            *(
+                parameter(name, kind, value)
+                for name, kind, value in (
+                    ("filter", "String", text),
+                    ("count", "Integer", count),
+                    ("offset", "Integer", arguments.whole("offset")),
+                    ("includeDesignations", "Boolean", designations or None),
+                    ("activeOnly", "Boolean", arguments.flag("activeOnly", default=False) or None),
+                )
+                if value is not None
+            ),
+        ],
     }
     if page:
-        expansion["contains"] = [coding_value(concept.coding) for concept in page]
+        expansion["contains"] = [_contains(concept, designations) for concept in page]
     return {
         "resourceType": "ValueSet",
         "url": url,
         "status": "active",
         "expansion": expansion,
     }
+
+
+def _contains(concept: Concept, designations: bool) -> dict[str, Any]:
+    element: dict[str, Any] = coding_value(concept.coding)
+    if designations and concept.synonyms:
+        use = coding_value(_SYNONYM)
+        element["designation"] = [{"use": use, "value": term} for term in concept.synonyms]
+    return element
+
+
+def _check_expandable(arguments: Arguments, graph: BodyStructureGraph) -> None:
+    """Refuse what would change the expansion and is not built, rather than leave it out."""
+    names = {name for name, _ in arguments.pairs}
+    refused = sorted(names & _NOT_EXPANDED)
+    if refused:
+        raise RequestError(
+            f"{arguments.operation} {refused[0]}",
+            "the parameter is not supported",
+            "url of an implicit SNOMED CT value set, filter, count, offset",
+            "Write the set as ?fhir_vs=ecl/EXPRESSION.",
+            issue="not-supported",
+        )
+    for name in ("system-version", "force-system-version", "check-system-version"):
+        for value in arguments.texts(name):
+            system, _, version = value.partition("|")
+            if system == SNOMED:
+                _check_version(arguments, version, graph)
 
 
 def _reverse(
@@ -273,7 +338,7 @@ def _value_set(arguments: Arguments, url: str, graph: BodyStructureGraph) -> Seq
 def _asked_coding(
     arguments: Arguments, system_name: str, code_name: str, default: str | None = None
 ) -> Coding:
-    coding = arguments.coding("coding") or arguments.codeable_concept("codeableConcept")
+    coding = arguments.asked((SNOMED,))
     if coding is None:
         system = arguments.text(system_name) or default
         if not system:

@@ -95,7 +95,7 @@ def write_results(
         for _ in results:
             pass
         return
-    from api.annotate import (
+    from api.batch import (
         Batch,
         answer,
         outcome_entries,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,19 +104,34 @@ class Arguments:
                 return self._coding(name, value)
         return None
 
-    def codeable_concept(self, name: str) -> Coding | None:
-        """Return the first coding of a CodeableConcept argument."""
+    def codeable_concept(self, name: str) -> tuple[Coding, ...]:
+        """Return the codings of a CodeableConcept argument; empty when it is not there."""
         for key, value in self.pairs:
             if key == name:
                 codings = value.get("coding") if isinstance(value, dict) else None
                 if not isinstance(codings, list) or not codings:
                     raise self.wrong(name, "has no coding", "a CodeableConcept with a coding")
-                return self._coding(name, codings[0])
-        return None
+                return tuple(self._coding(name, coding) for coding in codings)
+        return ()
+
+    def asked(self, systems: Collection[str]) -> Coding | None:
+        """Return `coding`, or the first coding of `codeableConcept` in one of `systems`.
+
+        Where none of them is in these systems, the first coding stands for the concept, so that
+        the answer can name what was asked.
+        """
+        coding = self.coding("coding")
+        if coding is not None:
+            return coding
+        codings = self.codeable_concept("codeableConcept")
+        known = [one for one in codings if one.system in systems]
+        return next(iter((*known, *codings)), None)
 
     def _coding(self, name: str, value: Any) -> Coding:
         if isinstance(value, str):
             system, _, code = value.rpartition("|")
+            if not system or not code:
+                raise self.wrong(name, "is no Coding", "a Coding, or system|code in an address")
             return Coding(system, code)
         if not isinstance(value, dict):
             raise self.wrong(name, "is no Coding", "a Coding with system and code")

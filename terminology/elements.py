@@ -45,6 +45,7 @@ LONGEST_BYTES: Final = 4096
 _ESCAPE: Final = b"\x1b"
 _DELIMITERS: Final = {0x0D, 0x0A, 0x09, 0x0C, 0x5C}
 _REGISTERED = re.compile(r"ISO[ _-]?(2022)?[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)
+_TERM_LIKE = re.compile(r"(ISO|GB|UTF|IR|LATIN|ASCII|WINDOWS|CP)[A-Z0-9 _./-]{0,16}", re.IGNORECASE)
 _UTF8 = re.compile(r"UTF[ _-]?8", re.IGNORECASE)
 _CHARSET: Final = BaseTag(0x00080005)
 
@@ -78,13 +79,20 @@ def _codecs(value: bytes | str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         term = part.strip(" \0")
         known = term if term in python_encoding else _nearest_term(term)
         if known is None:
-            flags.append(f"SpecificCharacterSet: '{term[:16]}' is no defined term; UTF-8 tried")
+            flags.append(f"SpecificCharacterSet: {_named(term)} is no defined term; UTF-8 tried")
             codecs.append("utf-8")
             continue
         if known != term:
-            flags.append(f"SpecificCharacterSet: '{term[:16]}' is no defined term; read as {known}")
+            flags.append(
+                f"SpecificCharacterSet: {_named(term)} is no defined term; read as {known}"
+            )
         codecs.append(python_encoding[known])
     return tuple(codecs), tuple(flags)
+
+
+def _named(term: str) -> str:
+    """Return `term` for a message, unless it is free text that may say anything."""
+    return f"'{term}'" if _TERM_LIKE.fullmatch(term) else "its value"
 
 
 def _nearest_term(term: str) -> str | None:

@@ -272,8 +272,12 @@ class HeaderReader:
                 side = Laterality.from_dicom(frame.text("FrameLaterality"))
                 for keyword in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
                     for statement in self._anatomy(frame, keyword):
-                        found = replace(statement, keyword="FrameAnatomySequence")
-                        found = replace(found, tag=tag_text("FrameAnatomySequence"))
+                        found = replace(
+                            statement,
+                            keyword="FrameAnatomySequence",
+                            tag=tag_text("FrameAnatomySequence"),
+                            evidence=_sourced(statement.evidence, "FrameAnatomySequence"),
+                        )
                         if side is not None and found.laterality is None:
                             found = _on_side(found, side, self._unpaired)
                         if found not in seen:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from api.annotate import Batch, answer, stored_entries, unstored_entries
+from api.annotator import check_modality
+from api.batch import Batch, answer, stored_entries, unstored_entries
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
 from api.outcome import outcome_of
@@ -18,7 +18,6 @@ from api.uploads import ACCEPTED, items_of, receive
 
 router = APIRouter(prefix="/r4", tags=["imaging"])
 
-_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTATION: Final[dict[str, Any]] = {
     "requestBody": {
@@ -61,7 +60,7 @@ async def annotate(request: Request, service: ServiceDep) -> FhirResponse:
     other one; 422 with an OperationOutcome when none did.
     """
     persist = _persist(request)
-    modality = _modality(request)
+    modality = check_modality(request.query_params.get("modality"))
     async with AsyncExitStack() as stack:
         uploads = await receive(request, service.settings.limits, stack)
         return await run_in_threadpool(
@@ -93,15 +92,3 @@ def _persist(request: Request) -> bool:
             "persist", f"'{value[:50]}' is no boolean", "true or false", "Correct it."
         )
     return value == "true"
-
-
-def _modality(request: Request) -> str | None:
-    value = request.query_params.get("modality")
-    if value is not None and not _MODALITY.fullmatch(value):
-        raise RequestError(
-            "modality",
-            f"'{value[:50]}' is no modality",
-            "a code of DICOM CID 33 such as CR, DX or MR",
-            "Correct it, or leave it out.",
-        )
-    return value

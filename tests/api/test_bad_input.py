@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.api.checks import checked, issues
+from tests.api.checks import checked, issues, of_type
 from tests.api.client import Client
 from tests.api.conftest import make_dicom, sample
 from tests.api.test_annotate import picture, zipped
@@ -278,3 +278,9 @@ def test_a_long_value_is_not_echoed_whole(client: Client) -> None:
     answer = client.post("/r4/ValueSet/$expand", json=body)
     assert answer.status_code == 400
     assert len(answer.content) < 6000
+
+
+def test_an_image_without_pixel_data_is_annotated_with_a_note(client: Client) -> None:
+    answer = client.annotate(make_dicom(BodyPartExamined="HAND", Rows=10, Columns=10))
+    (study,) = of_type(checked(answer.json()), "ImagingStudy")
+    assert any("no pixel data" in note["text"] for note in study["note"])

@@ -91,7 +91,7 @@ def test_a_folder_is_walked_in_order_and_what_is_no_dicom_is_counted(folder: Pat
     assert result.exit_code == 0
     names = [found["file"].removeprefix(f"{folder}/") for found in lines(result)]
     assert names == ["z.dcm", "b/more.zip!foot.dcm", "b/c/a.dcm"]
-    assert "3 files annotated, 0 failed, 4 others passed by." in result.stderr
+    assert "files annotated: 3, failed: 0, not DICOM and passed by: 4." in result.stderr
 
 
 def test_a_file_that_was_named_must_be_dicom(folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_misuse_is_exit_2_with_a_message(
 def test_an_empty_folder_is_nothing_usable(tmp_path: Path) -> None:
     result = run("annotate", str(tmp_path))
     assert result.exit_code == 2
-    assert "0 files annotated" in result.stderr
+    assert "files annotated: 0" in result.stderr
 
 
 def test_csv_has_a_row_a_file(folder: Path) -> None:
@@ -309,3 +309,27 @@ def test_serve_reads_a_token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert run("serve", "--host", "192.0.2.1", "--token-file", str(tokens)).exit_code == 0
     assert [token.get_secret_value() for token in seen[0].tokens] == ["alpha", "beta"]
     assert "alpha" not in repr(seen[0])
+
+
+@pytest.mark.parametrize("given", ["a.dcm", "."])
+def test_out_is_never_a_file_that_is_read(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "a.dcm"
+    content = make_dicom(BodyPartExamined="HAND")
+    path.write_bytes(content)
+    result = run("annotate", str(tmp_path / given), "--out", str(path))
+    assert result.exit_code == 2
+    assert "is one of the files to read" in result.stderr
+    assert path.read_bytes() == content
+
+
+def test_a_modality_is_checked_before_anything_is_read() -> None:
+    result = run("annotate", "--modality", "d x", "no-such-file")
+    assert result.exit_code == 2
+    assert "--modality: 'd x' is no modality" in result.stderr
+
+
+def test_an_empty_folder_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
+    result = run("annotate", str(tmp_path))
+    assert result.exit_code == 2
+    assert "files annotated: 0" in result.stderr
+    assert "Expected DICOM files" in result.stderr

@@ -248,3 +248,77 @@ def test_a_codeable_concept_without_codings_is_400(client: Client) -> None:
 def test_a_form_is_no_parameters_resource(client: Client) -> None:
     answer = client.post("/r4/CodeSystem/$lookup", data={"system": SCT, "code": "85562004"})
     assert answer.status_code == 415
+
+
+def test_translate_keeps_the_versions_of_a_code_system_apart(client: Client) -> None:
+    # In the list of 2003 IRMA 462 is the humero-scapular joint, in that of 2008 the left one.
+    path = "ConceptMap/$translate"
+    assert values(ask(client, path, system=IRMA, code="462", version="2008"), "result") == [True]
+    other = ask(client, path, system=IRMA, code="462", version="2003")
+    assert values(other, "result") == [False]
+    assert "'2003' is not mapped; expected '2008'" in values(other, "message")[0]
+
+
+def test_any_coding_of_a_codeable_concept_may_translate(client: Client) -> None:
+    codings = [{"system": "http://x.org", "code": "1"}, {"system": IRMA, "code": "414"}]
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "codeableConcept", "valueCodeableConcept": {"coding": codings}},
+        ],
+    }
+    answer = checked(client.post("/r4/ConceptMap/$translate", json=body).json())
+    assert values(answer, "result") == [True]
+
+
+def test_a_snomed_code_translates_back_without_being_told(client: Client) -> None:
+    answer = ask(client, "ConceptMap/$translate", system=SCT, code="85562004")
+    codes = {parts(match)["concept"]["code"] for match in values(answer, "match")}
+    assert {"HAND", "41", "9"} <= codes
+
+
+@pytest.mark.parametrize("path", ["CodeSystem/$validate-code", "ValueSet/$validate-code"])
+def test_validate_code_refuses_a_version_that_is_not_loaded(client: Client, path: str) -> None:
+    url = SCT if path.startswith("Code") else f"{SCT}?fhir_vs"
+    query = {"url": url, "system": SCT, "code": "85562004", "version": f"{SCT}/9/version/1"}
+    answer = client.get(f"/r4/{path}", params=query)
+    assert answer.status_code == 404
+    assert "is not loaded" in answer.text
+
+
+def test_a_code_of_another_system_is_not_in_the_value_set(client: Client) -> None:
+    answer = ask(client, "ValueSet/$validate-code", url=f"{SCT}?fhir_vs", system=UNIFESP, code="3")
+    assert values(answer, "result") == [False]
+
+
+def test_expand_says_what_it_was_asked_and_adds_designations(client: Client) -> None:
+    answer = ask(
+        client,
+        "ValueSet/$expand",
+        url=f"{SCT}?fhir_vs=isa/816094009",
+        count="300",
+        includeDesignations="true",
+    )
+    echoed = {one["name"]: one for one in answer["expansion"]["parameter"]}
+    assert echoed["count"]["valueInteger"] == 300
+    assert echoed["includeDesignations"]["valueBoolean"] is True
+    terms = {
+        designation["value"]
+        for one in answer["expansion"]["contains"]
+        for designation in one.get("designation", [])
+    }
+    assert terms
+    bare = ask(client, "ValueSet/$expand", url=f"{SCT}?fhir_vs=isa/816094009")
+    assert not any("designation" in one for one in bare["expansion"]["contains"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("date=2020-01-01", 400), ("context=x", 400), (f"system-version={SCT}|x", 404)],
+)
+def test_expand_refuses_what_it_would_have_to_leave_out(
+    client: Client, query: str, status: int
+) -> None:
+    answer = client.get(f"/r4/ValueSet/$expand?url={SCT}%3Ffhir_vs&{query}")
+    assert answer.status_code == status
+    checked(answer.json())

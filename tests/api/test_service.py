@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from api.app import create_app
 from api.search import PARAMETERS
 from api.settings import Settings
+from api.store import SqlStore
 from terminology.library import Terminology
 from tests.api.checks import checked, issues
 from tests.api.client import Client
@@ -230,3 +231,20 @@ def test_a_failing_store_is_answered_and_tells_nothing(
         assert issues(checked(answer.json()))[0]["code"] == code
         assert "secret" not in answer.text
     assert "secret" not in caplog.messages
+
+
+def test_an_unexpected_error_is_answered_and_its_message_is_not_logged(
+    serve: Callable[..., Client], store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serve()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Mustermann^Erika")
+
+    store.read = fail  # type: ignore[method-assign, assignment]
+    answer = client.get("/r4/Device/x")
+    assert answer.status_code == 500
+    assert issues(checked(answer.json()))[0]["code"] == "exception"
+    assert "Mustermann" not in answer.text
+    assert "unexpected RuntimeError at " in caplog.text
+    assert "Mustermann" not in caplog.text

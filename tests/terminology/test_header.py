@@ -285,6 +285,15 @@ def test_character_sets(reader, charset, value, flags, reason):
 
 
 @pytest.mark.parametrize(
+    ("charset", "shown"), [(b"ISO-IR 100", "'ISO-IR 100'"), (b"MUSTERMANN ERIKA", "its value")]
+)
+def test_a_flag_shows_a_character_set_only_where_it_looks_like_one(reader, charset, shown):
+    dataset = raw(Dataset(), "StudyDescription", "LO", b"KNEE")
+    (flag,) = reader.read(raw(dataset, "SpecificCharacterSet", "CS", charset)).flags
+    assert f"SpecificCharacterSet: {shown} is no defined term" in flag
+
+
+@pytest.mark.parametrize(
     ("keyword", "vr", "value", "reason"),
     [
         ("BodyPartExamined", "UN", b"KNEE", "the VR is unknown"),
