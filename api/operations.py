@@ -106,7 +106,7 @@ def validate_code(
         return _not_valid(f"'{coding.code}' {reason}")
     if coding.code not in graph:
         return _not_valid(f"'{coding.code}' is not a concept of {graph.version}")
-    concept = graph.concept(coding.code)
+    concept = graph.lookup(coding.code)
     if in_value_set:
         url = arguments.required("url")
         if concept.code not in {one.code for one in _value_set(arguments, url, graph)}:
@@ -319,12 +319,12 @@ def _value_set(arguments: Arguments, url: str, graph: BodyStructureGraph) -> Seq
     kind, _, value = rest.removeprefix("=").partition("/")
     value = unquote(value)
     if rest in {"", "="}:
-        return [graph.concept(code) for code in sorted(graph.codes())]
+        return [graph.lookup(code) for code in sorted(graph.codes())]
     if rest.startswith("=") and kind == "ecl":
         return ecl.expand(value, graph)
     if rest.startswith("=") and kind == "isa":
         code = _concept(value, graph, f"{arguments.operation} url").code
-        return [graph.concept(one) for one in sorted(graph.descendants_or_self(code))]
+        return [graph.lookup(one) for one in sorted(graph.descendants_or_self(code))]
     raise RequestError(
         f"{arguments.operation} url",
         f"the implicit value set '{rest}' is not supported",
@@ -374,4 +374,4 @@ def _concept(code: str, graph: BodyStructureGraph, where: str) -> Concept:
     check_sctid(code, where=where)
     if code not in graph:
         raise UnknownConceptError(code, graph.version, where)
-    return graph.concept(code)
+    return graph.lookup(code)

@@ -184,7 +184,7 @@ class ResourceBuilder:
         body_site: dict[str, Any] = {"coding": [coding], "text": _site_text(finding)}
         sided = self._sided(finding)
         if sided is not None:
-            display = self.graph.concept(sided).display
+            display = self.graph.lookup(sided).display
             body_site["coding"].append({"system": SNOMED, "code": sided, "display": display})
         components = []
         if finding.laterality is not None:

@@ -146,7 +146,7 @@ def compare(
             seconds[name].append(timed(way))
     return {
         "benchmark": "bodysite:below",
-        "site": str(terminology.graph.concept(code)),
+        "site": str(terminology.graph.lookup(code)),
         "studies": count,
         "hits": hits,
         "page_and_total_ms": milliseconds(seconds["ours"]),

@@ -103,7 +103,7 @@ def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iter
                 file,
                 row.line,
                 "object_laterality",
-                f"'{row.object_laterality or ''}' with {graph.concept(code)}",
+                f"'{row.object_laterality or ''}' with {graph.lookup(code)}",
                 f"{side}, the side of the object",
             )
 

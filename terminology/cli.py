@@ -61,18 +61,18 @@ def lookup(codes: tuple[str, ...], as_json: bool) -> None:
 
     graph = BodyStructureGraph.load()
     for code in codes:
-        concept = graph.concept(code)
+        concept = graph.lookup(code)
         history = graph.history(code)
         facts: dict[str, object] = {
             "code": code,
             "display": concept.display,
             "synonyms": list(concept.synonyms),
-            "parents": _listed(graph.concept(parent) for parent in graph.parents(code)),
-            "children": _listed(graph.concept(child) for child in graph.children(code)),
+            "parents": _listed(graph.lookup(parent) for parent in graph.parents(code)),
+            "children": _listed(graph.lookup(child) for child in graph.children(code)),
             "laterality": concept.laterality,
             "unsided": concept.unsided,
-            "replaced_by": _listed(graph.concept(now) for now in history.successors),
-            "replaces": _listed(graph.concept(old) for old in history.predecessors),
+            "replaced_by": _listed(graph.lookup(now) for now in history.successors),
+            "replaces": _listed(graph.lookup(old) for old in history.predecessors),
         }
         if as_json:
             echo_json(facts)
@@ -137,12 +137,12 @@ def history(code: str, as_json: bool) -> None:
 
     graph = BodyStructureGraph.load()
     found = graph.history(code)
-    after = _listed(graph.concept(now) for now in found.successors)
-    before = _listed(graph.concept(old) for old in found.predecessors)
+    after = _listed(graph.lookup(now) for now in found.successors)
+    before = _listed(graph.lookup(old) for old in found.predecessors)
     if as_json:
         echo_json({"code": code, "replaced_by": after, "replaces": before})
         return
-    click.echo(str(graph.concept(code)))
+    click.echo(str(graph.lookup(code)))
     for name, related in (("replaced by", after), ("replaces", before)):
         for other in related:
             click.echo(f"  {name} {other['code']} |{other['display']}|")

@@ -125,7 +125,7 @@ class BodyStructureGraph:
         """Return all codes, sorted as text."""
         return self.index.codes
 
-    def concept(self, code: str) -> Concept:
+    def lookup(self, code: str) -> Concept:
         """Return the concept with this code."""
         try:
             return self._concepts[code]
@@ -135,8 +135,8 @@ class BodyStructureGraph:
 
     def subsumes(self, ancestor: str, descendant: str) -> bool:
         """Return whether `ancestor` is strictly above `descendant`; a code is not above itself."""
-        self.concept(ancestor)
-        self.concept(descendant)
+        self.lookup(ancestor)
+        self.lookup(descendant)
         return self.index.subsumes(ancestor, descendant)
 
     def compare(self, code_a: str, code_b: str) -> str:
@@ -210,18 +210,18 @@ class BodyStructureGraph:
 
     def history(self, code: str) -> History:
         """Return what replaced `code` and what it replaced."""
-        self.concept(code)
+        self.lookup(code)
         return History(self._successors.get(code, ()), self._predecessors.get(code, ()))
 
     def current(self, code: str) -> str:
         """Return the code to use today: the one successor, or `code` when there is none or many."""
-        self.concept(code)
+        self.lookup(code)
         now = self._successors.get(code, ())
         return now[0] if len(now) == 1 else code
 
     def equivalents(self, code: str) -> frozenset[str]:
         """Return the codes that mean what `code` means: itself, its successors, their formers."""
-        self.concept(code)
+        self.lookup(code)
         return self._with_history({code})
 
     def search_set(self, code: str) -> frozenset[str]:
@@ -244,7 +244,7 @@ class BodyStructureGraph:
 
     def sided(self, code: str, laterality: Laterality) -> str | None:
         """Return the concept for one side of `code`, or `None` where the release has none."""
-        self.concept(code)
+        self.lookup(code)
         return self._sided.get((code, laterality))
 
     def unsided(self, code: str) -> tuple[str, Laterality | None]:
@@ -253,11 +253,11 @@ class BodyStructureGraph:
         `(code, None)` when `code` has no side, and `(code, side)` for what has a side but no
         unsided concept: 50519007 |Right upper quadrant of abdomen|.
         """
-        concept = self.concept(code)
+        concept = self.lookup(code)
         return concept.unsided or code, concept.laterality
 
     def _ordinal(self, code: str) -> int:
-        return self.index.ordinal(self.concept(code).code)
+        return self.index.ordinal(self.lookup(code).code)
 
     def _most_specific(self, ordinals: BitMap) -> tuple[str, ...]:
         covered = BitMap()

@@ -402,10 +402,10 @@ class HeaderReader:
         return view
 
     def _site(self, code: str, side: Laterality | None, confidence: float | None) -> Site:
-        concept = self._structures.concept(self._structures.current(code))
+        concept = self._structures.lookup(self._structures.current(code))
         if concept.unsided is not None:
             side = concept.laterality
-            concept = self._structures.concept(concept.unsided)
+            concept = self._structures.lookup(concept.unsided)
         return Site(concept.code, concept.display, side, confidence)
 
     @property

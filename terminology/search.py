@@ -27,16 +27,16 @@ def search(graph: BodyStructureGraph, text: str, limit: int | None = 20) -> tupl
     if not wanted:
         return ()
     if text.strip() in graph:
-        concept = graph.concept(text.strip())
+        concept = graph.lookup(text.strip())
         return (Hit(concept, concept.display),)
     ranked = []
     for code in graph.codes():
-        concept = graph.concept(code)
+        concept = graph.lookup(code)
         best = min(_ranks(concept, wanted), default=None)
         if best is not None:
             ranked.append((*best, code))
     ranked.sort()
-    return tuple(Hit(graph.concept(row[-1]), row[3]) for row in ranked[:limit])
+    return tuple(Hit(graph.lookup(row[-1]), row[3]) for row in ranked[:limit])
 
 
 def matches(concept: Concept, text: str) -> bool:

@@ -46,7 +46,7 @@ _BOUNDARY = re.compile(r"[,;:\n(]|\.\s|\s-\s")
 class Structures(Protocol):
     """What the reader asks of the body structures; `BodyStructureGraph` answers it."""
 
-    def concept(self, code: str) -> Concept:
+    def lookup(self, code: str) -> Concept:
         """Return the concept; `UnknownConceptError` when there is none."""
 
     def subsumes(self, ancestor: str, descendant: str) -> bool:
@@ -98,7 +98,7 @@ class TextReader:
     def holds(self, code: str) -> bool:
         """Return whether the body structures have `code`."""
         try:
-            self.structures.concept(code)
+            self.structures.lookup(code)
         except BodySiteError:
             return False
         return True
@@ -169,11 +169,11 @@ class TextReader:
 
     def _mention(self, item: Item, entry: Entry) -> _Mention:
         code = self.structures.current(entry.code)
-        concept = self.structures.concept(code)
+        concept = self.structures.lookup(code)
         side = entry.laterality
         if concept.unsided is not None:
             side = concept.laterality
-            concept = self.structures.concept(concept.unsided)
+            concept = self.structures.lookup(concept.unsided)
         return _Mention(
             code=concept.code,
             display=concept.display,
@@ -224,7 +224,7 @@ class TextReader:
                 and required((entry.view.code in BREAST_VIEWS, entry.when == "mammography"))
                 and self.holds(BREAST)
             ):
-                concept = self.structures.concept(BREAST)
+                concept = self.structures.lookup(BREAST)
                 return [
                     _Mention(
                         code=concept.code,
@@ -306,7 +306,7 @@ class TextReader:
                 region = self.words.regions.get(frozenset(m.code for m in group))
                 if region is None or not self.holds(region.code):
                     continue
-                concept = self.structures.concept(region.code)
+                concept = self.structures.lookup(region.code)
                 joined = _Mention(
                     code=concept.code,
                     display=concept.display,

@@ -58,7 +58,7 @@ def expand(expression: str, graph: BodyStructureGraph) -> tuple[Concept, ...]:
         that the release does not hold, or uses a part of ECL that is not built.
     """
     found = ordinals(expression, graph)
-    return tuple(graph.concept(code) for code in graph.index.decode(found))
+    return tuple(graph.lookup(code) for code in graph.index.decode(found))
 
 
 def ordinals(expression: str, graph: BodyStructureGraph) -> BitMap:

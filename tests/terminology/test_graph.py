@@ -117,7 +117,7 @@ def test_an_unknown_code_is_named(small):
 
 def test_a_malformed_code_is_told_apart_from_an_unknown_one(small):
     with pytest.raises(IdentifierError, match="check digit"):
-        small.concept("85562005")
+        small.lookup("85562005")
 
 
 def test_tables_load(tmp_path):

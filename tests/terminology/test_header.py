@@ -133,6 +133,7 @@ def test_frame_anatomy_of_a_multi_frame_image_is_read_with_its_side(reader):
     assert codes(reading) == [KNEE]
     assert reading.sites[0].laterality == RIGHT
     assert reading.statements[0].tag == "(0020,9071)"
+    assert {one.source for one in reading.evidence} == {"FrameAnatomySequence"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_order_does_not_change_with_the_limit(small):
 
 
 def test_no_words_match_everything(small):
-    assert all(matches(small.concept(code), "") for code in small.codes())
+    assert all(matches(small.lookup(code), "") for code in small.codes())
 
 
 @pytest.mark.parametrize(("text", "folded"), [("Knöchel, (li.)", "knochel li"), ("É-a", "e a")])
