@@ -250,8 +250,8 @@ class BodyStructureGraph:
     def unsided(self, code: str) -> tuple[str, Laterality | None]:
         """Return the unsided concept and the side of `code`.
 
-        `(code, None)` when `code` has no side, and `(code, side)` for what has a side but no
-        unsided concept: 50519007 |Right upper quadrant of abdomen|.
+        `(code, None)` when the table gives `code` no side, and `(code, side)` for a sided concept
+        that has no unsided counterpart.
         """
         concept = self.lookup(code)
         return concept.unsided or code, concept.laterality

@@ -147,6 +147,166 @@ NOT_SUBSUMES = [
 ]
 
 
+# What a search by region has to find and what not: (ancestor, descendant, holds), then the DICOM
+# term or the display of the descendant and the region.
+REGION_SEARCHES = [
+    ("69536005", "89545001", True, "FACE in Head"),
+    ("69536005", "363654007", True, "ORBIT in Head"),
+    ("69536005", "661005", True, "JAW in Head"),
+    ("661005", "91609006", True, "MANDIBLE in Jaw region"),
+    ("661005", "70925003", True, "MAXILLA in Jaw region"),
+    ("69536005", "53620006", True, "TMJ in Head"),
+    ("69536005", "13881006", True, "ZYGOMA in Head"),
+    ("69536005", "59066005", True, "MASTOID in Head"),
+    ("69536005", "42575006", True, "SELLA in Head"),
+    ("69536005", "361078006", True, "IAC in Head"),
+    ("69536005", "45289007", True, "PAROTID in Head"),
+    ("69536005", "17232002", True, "MCA in Head"),
+    ("774007", "69105007", True, "CAROTID in Head and Neck"),
+    ("774007", "54066008", True, "PHARYNX in Head and Neck"),
+    ("774007", "360955006", True, "NASOPHARYNX in Head and Neck"),
+    ("774007", "54019009", True, "SUBMANDIBULAR in Head and Neck"),
+    ("45048000", "69748006", True, "THYROID in Neck"),
+    ("421060004", "122495006", True, "TSPINE in Spine"),
+    ("816094009", "122495006", True, "TSPINE in Chest"),
+    ("421060004", "122496007", True, "LSPINE in Spine"),
+    ("818982008", "122496007", True, "LSPINE in Abdomen and Pelvis"),
+    ("421060004", "54735007", True, "SSPINE in Spine"),
+    ("816092008", "54735007", True, "SSPINE in Pelvis"),
+    ("421060004", "64688005", True, "COCCYX in Spine"),
+    ("816092008", "64688005", True, "COCCYX in Pelvis"),
+    ("421060004", "18149002", True, "TAIL in Spine"),
+    ("421060004", "1217257000", True, "CTSPINE in Spine"),
+    ("816094009", "72410000", True, "MEDIASTINUM in Chest"),
+    ("816094009", "32849002", True, "ESOPHAGUS in Chest"),
+    ("816094009", "44567001", True, "TRACHEA in Chest"),
+    ("816094009", "36765005", True, "SUBCLAVIANA in Chest"),
+    ("816094009", "9454009", True, "SUBCLAVIANV in Chest"),
+    ("816094009", "48345005", True, "SVC in Chest"),
+    ("816094009", "7844006", True, "SCJOINT in Chest"),
+    ("16982005", "7844006", True, "SCJOINT in Shoulder"),
+    ("431938005", "64033007", True, "KIDNEY in Urinary tract"),
+    ("818981001", "69695003", True, "STOMACH in Abdomen"),
+    ("818981001", "7832008", True, "ABDOMINALAORTA in Abdomen"),
+    ("818981001", "64131007", True, "INFVENACAVA in Abdomen"),
+    ("818981001", "42258001", True, "SMA in Abdomen"),
+    ("818981001", "485005", True, "TRANSVERSECOLON in Abdomen"),
+    ("818982008", "71854001", True, "COLON in Abdomen and Pelvis"),
+    ("818983003", "66754008", True, "APPENDIX in Abdominopelvic cavity"),
+    ("818982008", "30315005", True, "SMALLINTESTINE in Abdomen and Pelvis"),
+    ("82849001", "87953007", True, "URETER in Retroperitoneum"),
+    ("431938005", "87953007", True, "URETER in Urinary tract"),
+    ("22943007", "15825003", True, "AORTA in Trunk"),
+    ("818982008", "58602004", True, "FLANK in Abdomen and Pelvis"),
+    ("818982008", "52612000", True, "LUMBAR in Abdomen and Pelvis"),
+    ("816092008", "110837003", True, "BLADDERURETHRA in Pelvis"),
+    ("23043003", "15497006", True, "OVARY in Uterine adnexa"),
+    ("816092008", "41216001", True, "PROSTATE in Pelvis"),
+    ("816092008", "40689003", True, "TESTIS in Pelvis"),
+    ("816092008", "34402009", True, "RECTUM in Pelvis"),
+    ("816092008", "39723000", True, "SIJOINT in Pelvis"),
+    ("816092008", "22356005", True, "ILIUM in Pelvis"),
+    ("816092008", "46862004", True, "BUTTOCK in Pelvis"),
+    ("16982005", "51299004", True, "CLAVICLE in Shoulder"),
+    ("16982005", "79601000", True, "SCAPULA in Shoulder"),
+    ("40983000", "85050009", True, "HUMERUS in Upper arm"),
+    ("40983000", "17137000", True, "BRACHIALA in Upper arm"),
+    ("53120007", "67937003", True, "AXILLARYA in Upper limb"),
+    ("14975008", "62413002", True, "RADIUS in Forearm"),
+    ("272673000", "110535000", True, "RADIUSULNA in Bone"),
+    ("8205005", "30518006", True, "FORENAVICULAR in Wrist region"),
+    ("20136007", "30518006", True, "FORENAVICULAR in Carpus"),
+    ("85562004", "36455000", True, "METACARPUS in Hand"),
+    ("85562004", "76505004", True, "THUMB in Hand"),
+    ("68367000", "71341001", True, "FEMUR in Thigh"),
+    ("68367000", "7657000", True, "FEMORALA in Thigh"),
+    ("68367000", "83419000", True, "FEMORALV in Thigh"),
+    ("68367000", "128587003", True, "SFJ in Thigh"),
+    ("72696002", "64234005", True, "PATELLA in Knee"),
+    ("72696002", "43899006", True, "POPLITEALA in Knee"),
+    ("72696002", "32361000", True, "POPLITEALFOSSA in Knee"),
+    ("30021000", "12611008", True, "TIBIA in Lower leg"),
+    ("56459004", "80144004", True, "CALCANEUS in Foot"),
+    ("56459004", "108371006", True, "TARSUS in Foot"),
+    ("56459004", "280711000", True, "METATARSUS in Foot"),
+    ("56459004", "29707007", True, "TOE in Foot"),
+    ("61685007", "60734001", True, "GSV in Lower limb"),
+    ("29836001", "2812003", True, "Head of Femur in Hip"),
+    ("68367000", "2812003", True, "Head of Femur in Thigh"),
+    ("29836001", "37783008", True, "Acetabulum in Hip"),
+    ("816092008", "37783008", True, "Acetabulum in Pelvis"),
+    ("68367000", "41111004", True, "Shaft of Femur in Thigh"),
+    ("68367000", "29627003", True, "Femoral neck in Thigh"),
+    ("344001", "67453005", True, "Talus in Ankle"),
+    ("56459004", "67453005", True, "Talus in Foot"),
+    ("51636004", "737405005", True, "Left talus in Left ankle"),
+    ("72696002", "18033002", True, "Patellar ligament in Knee"),
+    ("13024002", "61352006", True, "Achilles Tendon in Tendon"),
+    ("280711000", "301000", True, "Metatarsal of fifth toe in Metatarsus"),
+    ("272673000", "71341001", True, "Femur in Bone"),
+    ("272673000", "82210006", True, "Capitate in Bone"),
+    ("53120007", "38464002", True, "Median nerve in Upper limb"),
+    ("61396006", "113270003", True, "Left femoral artery in Left thigh"),
+    ("69536005", "80622005", True, "Abducens nerve in Head"),
+    ("69536005", "56052001", True, "Facial nerve in Head"),
+    ("774007", "21161002", True, "Glossopharyngeal nerve in Head and Neck"),
+    ("35764002", "66720007", True, "Lateral Ventricle in Brain ventricle"),
+    ("372073000", "31065004", True, "Occipital lobe in Cerebral hemisphere"),
+    ("72792008", "74298007", True, "Left frontal lobe in Left cerebral hemisphere"),
+    ("69536005", "118922002", True, "Medial occipital artery in Head"),
+    ("1101003", "56341001", True, "Great cerebral vein in Intracranial structure"),
+    ("69536005", "74344005", True, "Mandibular left third molar tooth in Head"),
+    ("91539005", "8629005", True, "Superior right pulmonary vein in Right Pulmonary Vein"),
+    ("59441001", "28330007", True, "Subcarinal lymph node in Lymph node"),
+    ("59441001", "8928004", True, "Inguinal lymph node in Lymph node"),
+    ("113197003", "24201007", True, "Set of ribs in Rib"),
+    ("54019009", "48065005", True, "Left submandibular gland in Submandibular gland"),
+    ("77568009", "31764008", True, "Trapezius muscle in Back"),
+    ("80768000", "734143007", True, "Left thumb in Left upper limb"),
+    ("62175007", "737406006", True, "Right talus in Right lower limb"),
+    ("45048000", "59066005", False, "MASTOID not in Neck"),
+    ("69536005", "69748006", False, "THYROID not in Head"),
+    ("69536005", "4596009", False, "LARYNX not in Head"),
+    ("69536005", "122494005", False, "CSPINE not in Head"),
+    ("421060004", "2748008", False, "SPINALCORD not in Spine"),
+    ("816094009", "51299004", False, "CLAVICLE not in Chest"),
+    ("816094009", "10200004", False, "LIVER not in Chest"),
+    ("816092008", "64033007", False, "KIDNEY not in Pelvis"),
+    ("816092008", "71854001", False, "COLON not in Pelvis"),
+    ("818981001", "89837001", False, "BLADDER not in Abdomen"),
+    ("816092008", "78961009", False, "SPLEEN not in Pelvis"),
+    ("61685007", "40689003", False, "TESTIS not in Lower limb"),
+    ("72696002", "71341001", False, "FEMUR not in Knee"),
+    ("816092008", "71341001", False, "FEMUR not in Pelvis"),
+    ("816092008", "24136001", False, "HIP not in Pelvis"),
+    ("85562004", "74670003", False, "WRIST not in Hand"),
+    ("56459004", "70258002", False, "ANKLE not in Foot"),
+    ("72696002", "12611008", False, "TIBIA not in Knee"),
+    ("8205005", "62413002", False, "RADIUS not in Wrist region"),
+    ("127949000", "85050009", False, "HUMERUS not in Elbow region"),
+    ("72696002", "68367000", False, "THIGH not in Knee"),
+    ("816094009", "7832008", False, "ABDOMINALAORTA not in Chest"),
+    ("816094009", "15825003", False, "AORTA not in Chest"),
+    ("818981001", "122496007", False, "LSPINE not in Abdomen"),
+    ("818981001", "122495006", False, "TSPINE not in Abdomen"),
+    ("61685007", "42694008", False, "LEGS not in Lower limb"),
+    ("72696002", "116010006", False, "STIFLE not in Knee"),
+    ("56459004", "419176008", False, "FOREFOOT not in Foot"),
+    ("40983000", "38464002", False, "Median nerve not in Upper arm"),
+    ("40983000", "58696008", False, "Ulnar nerve not in Upper arm"),
+    ("89545001", "118922002", False, "Medial occipital artery not in Face"),
+    ("1101003", "1231004", False, "Meninges not in Intracranial structure"),
+    ("816094009", "31764008", False, "Trapezius muscle not in Chest"),
+    ("69536005", "43279006", False, "Great auricular nerve not in Head"),
+    ("45048000", "36566009", False, "Retromandibular vein not in Neck"),
+    ("62175007", "734143007", False, "Left thumb not in Right lower limb"),
+    ("774007", "88882009", False, "Vagus nerve not in Head and Neck"),
+    ("127949000", "69472000", False, "Head of ulna not in Elbow region"),
+    ("8205005", "50184001", False, "Head of radius not in Wrist region"),
+    ("30021000", "67453005", False, "Talus not in Lower leg"),
+]
+
+
 @cache
 def rows(name: str) -> tuple[dict[str, str], ...]:
     lines = (MAPPINGS / name).read_text(encoding="utf-8").splitlines()
@@ -259,6 +419,28 @@ def test_does_not_subsume(parent, child):
     assert parent != child
     assert child in graph()
     assert parent not in ancestors(child)
+
+
+@pytest.mark.parametrize(
+    ("region", "code", "holds"),
+    [row[:3] for row in REGION_SEARCHES],
+    ids=[row[3] for row in REGION_SEARCHES],
+)
+def test_search_by_region_finds_what_lies_in_it_and_nothing_else(region, code, holds):
+    assert region in concepts()
+    assert (region in ancestors(code)) is holds
+
+
+def test_region_searches_name_the_current_code_of_their_term():
+    current = {
+        row["subject_label"]: row["object_id"].removeprefix("snomedct:")
+        for row in rows(TERMS)
+        if row["predicate_id"] == "skos:exactMatch"
+    }
+    named = [(row[3].split(" ")[0], row[1]) for row in REGION_SEARCHES]
+    terms = [(term, code) for term, code in named if term in current]
+    assert len(terms) > 90
+    assert [(term, code) for term, code in terms if current[term] != code] == []
 
 
 def test_invalid_code_of_the_founding_paper_stays_out():
