@@ -19,7 +19,7 @@ from classifier.fusion import fuse
 from classifier.prediction import Prediction, Predictor
 from terminology.annotation import BodySiteAnnotation, HeaderReading, Instance
 from terminology.errors import BodySiteError, DicomError
-from terminology.header import instance_of
+from terminology.instance import instance_of
 from terminology.library import Terminology
 
 # PS3.5: the value representation CS of (0008,0060).

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from terminology.annotation import Evidence, Site, TextReading
-from terminology.concept import Concept, Laterality, View
-from terminology.errors import BodySiteError
+from terminology.concept import Laterality, View
 from terminology.phrases import (
     FUZZY,
     FUZZY_TWO,
@@ -33,6 +32,9 @@ from terminology.phrases import (
 )
 from terminology.words import Entry, HeaderWords, Kind
 
+if TYPE_CHECKING:
+    from terminology.graph import BodyStructureGraph
+
 CACHE_SIZE: Final = 16384
 # Longer strings are free prose, not header values; DICOM LO has 64 characters, LT 10,240.
 LONGEST_VALUE: Final = 1024
@@ -41,19 +43,6 @@ LONGEST_VALUE: Final = 1024
 NO_PROJECTION: Final = frozenset({"CT", "MR", "PT", "NM", "US", "ST", "OCT", "IVUS", "SR"})
 
 _BOUNDARY = re.compile(r"[,;:\n(]|\.\s|\s-\s")
-
-
-class Structures(Protocol):
-    """What the reader asks of the body structures; `BodyStructureGraph` answers it."""
-
-    def lookup(self, code: str) -> Concept:
-        """Return the concept; `UnknownConceptError` when there is none."""
-
-    def subsumes(self, ancestor: str, descendant: str) -> bool:
-        """Return whether `ancestor` is strictly above `descendant`."""
-
-    def current(self, code: str) -> str:
-        """Return the successor of a former code, else the code itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +66,13 @@ class TextReader:
     ----------
     words
         The vocabulary.
-    structures
+    graph
         The body structures; words whose concept it does not hold are left out.
     """
 
-    def __init__(self, words: HeaderWords, structures: Structures) -> None:
+    def __init__(self, words: HeaderWords, graph: BodyStructureGraph) -> None:
         self.words = words
-        self.structures = structures
+        self.graph = graph
         self._finder = PhraseFinder(words, self.holds)
         self._cached = lru_cache(maxsize=CACHE_SIZE)(self._read)
 
@@ -97,11 +86,7 @@ class TextReader:
 
     def holds(self, code: str) -> bool:
         """Return whether the body structures have `code`."""
-        try:
-            self.structures.lookup(code)
-        except BodySiteError:
-            return False
-        return True
+        return code in self.graph
 
     def _read(self, value: str, modality: str | None) -> TextReading:
         text = repaired(value)
@@ -168,12 +153,12 @@ class TextReader:
         return mentions
 
     def _mention(self, item: Item, entry: Entry) -> _Mention:
-        code = self.structures.current(entry.code)
-        concept = self.structures.lookup(code)
+        code = self.graph.current(entry.code)
+        concept = self.graph.lookup(code)
         side = entry.laterality
         if concept.unsided is not None:
             side = concept.laterality
-            concept = self.structures.lookup(concept.unsided)
+            concept = self.graph.lookup(concept.unsided)
         return _Mention(
             code=concept.code,
             display=concept.display,
@@ -224,7 +209,7 @@ class TextReader:
                 and required((entry.view.code in BREAST_VIEWS, entry.when == "mammography"))
                 and self.holds(BREAST)
             ):
-                concept = self.structures.lookup(BREAST)
+                concept = self.graph.lookup(BREAST)
                 return [
                     _Mention(
                         code=concept.code,
@@ -296,7 +281,7 @@ class TextReader:
         return [
             mention
             for code, mention in kept.items()
-            if not any(other != code and self.structures.subsumes(code, other) for other in codes)
+            if not any(other != code and self.graph.subsumes(code, other) for other in codes)
         ]
 
     def _combined(self, mentions: list[_Mention]) -> list[_Mention]:
@@ -306,7 +291,7 @@ class TextReader:
                 region = self.words.regions.get(frozenset(m.code for m in group))
                 if region is None or not self.holds(region.code):
                     continue
-                concept = self.structures.lookup(region.code)
+                concept = self.graph.lookup(region.code)
                 joined = _Mention(
                     code=concept.code,
                     display=concept.display,

@@ -1,0 +1,55 @@
+"""What a header says of the patient that bears on body sites: the age, and whether it is human."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Final
+
+from terminology.elements import Elements
+from terminology.words import fold, tokens_of
+
+_AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)")
+_YEARS_PER: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
+_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
+_HUMAN: Final = frozenset({"", "human", "homo sapiens", "homo", "man", "mensch", "humain"})
+_HUMAN_CODES: Final = frozenset({"337915000", "L-85B00", "447612001", "278412004"})
+
+
+def flag_animals(elements: Elements) -> None:
+    """Add a flag when the species is stated and is not human."""
+    species = fold(elements.text("PatientSpeciesDescription"))
+    codes = [item.text("CodeValue") for item in elements.items("PatientSpeciesCodeSequence", 1)]
+    named = " ".join(tokens_of(species)) not in _HUMAN
+    if named or any(code and code not in _HUMAN_CODES for code in codes):
+        elements.flags.append("The patient is an animal; human body sites may not hold")
+
+
+def age_years(elements: Elements) -> float | None:
+    """Return PatientAge in years, else the years from birth to the study; `None` without both."""
+    if value := elements.text("PatientAge"):
+        found = _AGE.fullmatch(value)
+        if found is not None:
+            if not found[2] or len(found[1]) != 3:
+                elements.flags.append("PatientAge breaks its VR (nnnD, nnnW, nnnM or nnnY)")
+            return round(int(found[1]) * _YEARS_PER[found[2].upper()], 3)
+        elements.flags.append("PatientAge breaks its VR (nnnD, nnnW, nnnM or nnnY)")
+    birth = _date(elements.text("PatientBirthDate"))
+    if birth is None:
+        return None
+    for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
+        taken = _date(elements.text(keyword))
+        if taken is not None:
+            years = (taken - birth).days / 365.25
+            return round(years, 3) if 0 <= years <= 130 else None
+    return None
+
+
+def _date(value: str) -> date | None:
+    found = _DATE.match(value)
+    if found is None:
+        return None
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3]))
+    except ValueError:
+        return None
