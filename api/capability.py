@@ -21,6 +21,8 @@ _OF_R4: Final = {
     ("ImagingStudy", "bodysite"): "ImagingStudy-bodysite",
     ("ImagingStudy", "modality"): "ImagingStudy-modality",
     ("ImagingStudy", "identifier"): "clinical-identifier",
+    ("ImagingStudy", "patient"): "clinical-patient",
+    ("Observation", "patient"): "clinical-patient",
     ("ImagingStudy", "series"): "ImagingStudy-series",
     ("ImagingStudy", "status"): "ImagingStudy-status",
     ("Observation", "code"): "clinical-code",
@@ -128,7 +130,7 @@ def _search_param(kind: str, parameter: Parameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "definition": f"{_HL7_PARAMETER}/{standard}" if standard else own,
-        "type": "reference" if parameter.name == "derived-from" else "token",
+        "type": parameter.type,
         "documentation": parameter.documentation + aliases,
     }
 
@@ -152,7 +154,7 @@ def _search_parameter(kind: str, parameter: Parameter) -> dict[str, Any]:
         "expression": _EXPRESSIONS[kind],
         "multipleOr": True,
         "multipleAnd": True,
-        "modifier": ["below", "above", "not"],
+        "modifier": list(parameter.modifiers),
     }
     if standard:
         resource["derivedFrom"] = f"{_HL7_PARAMETER}/{standard}"

@@ -159,6 +159,7 @@ class ResourceBuilder:
         }
         tokens = [
             *(Token("identifier", one.get("system", ""), one["value"]) for one in identifiers),
+            *_patient_tokens(subject),
             *(Token("modality", DICOM, code) for code in modalities),
             *(Token("series", DICOM_UID, f"urn:oid:{one.uid}") for one in series),
             *(
@@ -217,6 +218,7 @@ class ResourceBuilder:
             "component": components,
         }
         tokens = [
+            *_patient_tokens(subject),
             *(Token("body-site", SNOMED, code) for code in self._codes(finding)),
             *(Token("code", one["system"], one["code"]) for one in _SITE_CODE["coding"]),  # type: ignore[index]
             Token("status", "http://hl7.org/fhir/observation-status", "preliminary"),
@@ -281,6 +283,14 @@ class ResourceBuilder:
         """Return the codes that a search finds the finding by: the site, and its sided concept."""
         sided = self._sided(finding)
         return (finding.best.site.code, sided) if sided else (finding.best.site.code,)
+
+
+def _patient_tokens(subject: Mapping[str, Any]) -> list[Token]:
+    """Return what `patient:identifier` finds the resource by."""
+    identifier = subject.get("identifier")
+    if identifier is None:
+        return []
+    return [Token("patient", identifier.get("system", ""), identifier["value"])]
 
 
 class _Series:

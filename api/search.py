@@ -27,11 +27,13 @@ from terminology.identifiers import check_sctid
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A token search parameter: its name in the store, and the names that clients may use."""
+    """A search parameter: its name in the store, and what clients may call it and add to it."""
 
     name: str
     aliases: tuple[str, ...] = ()
     body_site: bool = False
+    modifiers: tuple[str, ...] = ("not",)
+    type: str = "token"
     documentation: str = ""
 
 
@@ -40,24 +42,51 @@ _SITE_NOTE: Final = (
     " (the concept and everything in or under it), :above, :not. Sided concepts are found by their"
     " own code and by the unsided one."
 )
+_SITE_MODIFIERS: Final = ("below", "above", "not")
+_PATIENT: Final = Parameter(
+    "patient",
+    ("subject",),
+    modifiers=("identifier",),
+    type="reference",
+    documentation="The patient by what the PHI policy left of the PatientID:"
+    " patient:identifier=system|value. No Patient resource is here, so a reference finds nothing.",
+)
 PARAMETERS: Final[dict[str, tuple[Parameter, ...]]] = {
     "ImagingStudy": (
-        Parameter("bodysite", ("body-site",), body_site=True, documentation=_SITE_NOTE),
+        Parameter(
+            "bodysite",
+            ("body-site",),
+            body_site=True,
+            modifiers=_SITE_MODIFIERS,
+            documentation=_SITE_NOTE,
+        ),
         Parameter("modality", documentation="A modality of any series (DICOM CID 33). :not."),
         Parameter(
             "identifier",
             documentation="Study Instance UID as urn:dicom:uid|urn:oid:…, or accession number."
             " :not.",
         ),
+        _PATIENT,
         Parameter("series", documentation="Series Instance UID as urn:dicom:uid|urn:oid:…. :not."),
         Parameter("status", documentation="Status of the study. :not."),
     ),
     "Observation": (
-        Parameter("body-site", ("bodysite",), body_site=True, documentation=_SITE_NOTE),
+        Parameter(
+            "body-site",
+            ("bodysite",),
+            body_site=True,
+            modifiers=_SITE_MODIFIERS,
+            documentation=_SITE_NOTE,
+        ),
         Parameter("code", documentation="What is observed. :not."),
         Parameter("category", documentation="imaging. :not."),
         Parameter("status", documentation="Status of the observation. :not."),
-        Parameter("derived-from", documentation="The ImagingStudy, as ImagingStudy/id or id."),
+        _PATIENT,
+        Parameter(
+            "derived-from",
+            type="reference",
+            documentation="The ImagingStudy, as ImagingStudy/id or id. :not.",
+        ),
     ),
     "Device": (),
     "Provenance": (),
@@ -214,12 +243,12 @@ class Searcher:
     def _criterion(
         self, kind: str, parameter: Parameter, name: str, modifier: str, value: str
     ) -> Criterion:
-        allowed = ("", "not", "below", "above") if parameter.body_site else ("", "not")
-        if modifier not in allowed:
+        allowed = parameter.modifiers
+        if modifier and modifier not in allowed:
             raise SearchError(
                 name,
                 f"the modifier ':{modifier}' is not supported here",
-                " or ".join(f":{one}" for one in allowed if one),
+                " or ".join(f":{one}" for one in allowed),
                 "See /r4/metadata for what each parameter takes.",
                 issue="not-supported",
             )
@@ -230,7 +259,7 @@ class Searcher:
         for alternative in alternatives:
             if parameter.body_site:
                 found.update(self._sites(kind, parameter.name, name, modifier, alternative))
-            elif parameter.name == "derived-from":
+            elif parameter.type == "reference" and modifier != "identifier":
                 found.update(self._references(kind, parameter.name, alternative))
             else:
                 found.update(self._tokens(kind, parameter.name, name, alternative))
@@ -274,6 +303,9 @@ class Searcher:
 
     def _references(self, kind: str, parameter: str, value: str) -> Iterable[int]:
         target, _, code = value.rpartition("/")
+        if parameter != "derived-from":
+            # The subject is a logical reference: no Patient resource is here to point at.
+            return ()
         target = target.rpartition("/")[2] or "ImagingStudy"
         return self.store.find_values(kind, parameter, system=target, code=code)
 

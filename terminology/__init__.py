@@ -6,7 +6,7 @@ Where to look first:
 - `graph`, `index`, `ecl`, `search`: the body structures, and what is asked of them
 - `crosswalk`, `mapping`, `sssom`: codes of other systems, and the tables they come from
 - `words`, `phrases`, `text`: a header string → sites, side, view
-- `elements`, `statements`, `header`: a DICOM dataset → the same, attribute by attribute, then joined
+- `elements`, `statements`, `header`: a DICOM dataset → the same, by attribute, then joined
 - `instance`, `patient`: who an image is, and what bears on its body site
 - `annotation`, `concept`, `errors`, `identifiers`, `tables`: the values that all of them share
 - `checks`, `evaluation`, `cli`, `console`: the commands

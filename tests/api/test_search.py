@@ -251,3 +251,20 @@ def test_includes_are_whole_however_many_they_are(serve: Callable[..., Client]) 
     query = "/r4/ImagingStudy?_revinclude=Observation:derived-from"
     found = checked(client.get(query).json())
     assert len(of_type(found, "Observation")) == 5
+
+
+@pytest.mark.parametrize("name", ["patient", "subject"])
+def test_a_patient_is_found_by_the_pseudonym_and_nobody_else_is(client: Client, name: str) -> None:
+    answers = [
+        client.annotate(make_dicom(PatientID=patient, BodyPartExamined="HAND")).json()
+        for patient in ("P-1", "P-2")
+    ]
+    subject = of_type(answers[0], "ImagingStudy")[0]["subject"]
+    identifier = subject["identifier"]
+    for kind in ("ImagingStudy", "Observation"):
+        value = f"{identifier['system']}|{identifier['value']}"
+        found = client.get(f"/r4/{kind}", params={f"{name}:identifier": value}).json()
+        assert [entry["resource"]["subject"] for entry in found["entry"]] == [subject]
+        # No Patient resource is here: a reference finds nothing, never everything.
+        assert client.get(f"/r4/{kind}", params={name: "Patient/1"}).json()["total"] == 0
+    assert client.get("/r4/ImagingStudy", params={"patient:not": "1"}).status_code == 400
