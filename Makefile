@@ -16,6 +16,7 @@ run: annotate
 
 annotate: $(VENV)/api.stamp
 	mkdir -p $(RUN)
+	@echo "Some of pydicom's files are damaged on purpose: each is named below, the others go on."
 	$(BIN)/bodysite annotate "$(SAMPLES)" --database $(DATABASE) \
 	    --format csv --out $(RUN)/annotations.csv || [ $$? -eq 1 ]
 

@@ -62,7 +62,8 @@ for _kind, _resources in _PUBLISHED.items():
             _path,
             _route(_kind, _resources),
             methods=["GET"],
-            name=f"{_kind} {_route.__name__.strip('_')}",
+            name=f"{_route.__name__.strip('_')} {_kind}",
+            summary=f"{_route.__name__.strip('_').capitalize()} {_kind}",
             response_class=FhirResponse,
         )
 

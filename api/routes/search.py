@@ -108,6 +108,7 @@ for _kind, _parameters in PARAMETERS.items():
             _get(_kind),
             methods=["GET"],
             name=f"search {_kind}",
+            summary=f"Search {_kind}",
             response_class=FhirResponse,
             openapi_extra=_documented(_kind),
         )
@@ -116,6 +117,7 @@ for _kind, _parameters in PARAMETERS.items():
             _post(_kind),
             methods=["POST"],
             name=f"search {_kind} by POST",
+            summary=f"Search {_kind} by a form",
             response_class=FhirResponse,
         )
     router.add_api_route(
@@ -123,5 +125,6 @@ for _kind, _parameters in PARAMETERS.items():
         _read(_kind),
         methods=["GET"],
         name=f"read {_kind}",
+        summary=f"Read {_kind}",
         response_class=FhirResponse,
     )

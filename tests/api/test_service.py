@@ -248,3 +248,17 @@ def test_an_unexpected_error_is_answered_and_its_message_is_not_logged(
     assert "Mustermann" not in answer.text
     assert "unexpected RuntimeError at " in caplog.text
     assert "Mustermann" not in caplog.text
+
+
+def test_the_examples_of_the_help_page_work(client: Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    tried = 0
+    for path, methods in paths.items():
+        parameters = methods.get("get", {}).get("parameters", [])
+        query = {one["name"]: one["example"] for one in parameters if "example" in one}
+        if "$" in path and query:
+            answer = client.get(path, params=query)
+            assert answer.status_code == 200, path
+            checked(answer.json())
+            tried += 1
+    assert tried == 6
