@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, Final
+from typing import Final
 
-from api.dicomfile import PARSE_FAILURES, check_uids, is_media_directory, read_header
-from api.errors import NotDicomError, RequestError
+from api.dicomfile import PARSE_FAILURES, Header, is_media_directory, read_header
+from api.errors import NotDicomError, RequestError, place_of
 from api.inputs import Item, Rejected
 from api.limits import Limits
 from api.phi import PhiGuard
-from classifier.fusion import fuse
+from api.signatures import picture_kind
+from classifier.errors import PredictionError
+from classifier.fusion import NO_MODEL, fuse
 from classifier.prediction import Prediction, Predictor
 from terminology.annotation import BodySiteAnnotation, HeaderReading, Instance
 from terminology.errors import BodySiteError, DicomError
 from terminology.instance import instance_of
 from terminology.library import Terminology
 
+logger = logging.getLogger(__name__)
+
 # PS3.5: the value representation CS of (0008,0060).
 _MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
-_PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 
 _LOCK: Final = threading.Lock()
 
@@ -48,6 +52,15 @@ class Failed:
 
 
 Result = Annotated | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A DICOM file with its header and identifiers, or a picture of a kind, which has neither."""
+
+    header: Header | None = None
+    instance: Instance | None = None
+    picture: str | None = None
 
 
 def check_modality(value: str | None, where: str = "modality") -> str | None:
@@ -87,50 +100,70 @@ class Annotator:
 
         `modality` is what the caller says of a plain picture; a DICOM file says it itself.
         """
-        instance: Instance | None = None
-        reading: HeaderReading | None = None
-        flags: tuple[str, ...] = ()
         try:
-            with _reading():
-                kind = _picture_kind(item.stream)
-                if kind is None:
-                    instance, reading, flags = self._read(item)
-                else:
-                    _check_picture(item, kind)
+            return self._annotate(item, modality)
+        except Exception as error:  # noqa: BLE001 (a fault of ours in one file must not end a batch)
+            logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
+            return Failed(item.name, _fault(item.name))
+
+    def _annotate(self, item: Item, modality: str | None) -> Result:
+        try:
+            parsed = self._parse(item)
         except NotDicomError as error:
             return Failed(item.name, error, passed_by=not item.named)
         except BodySiteError as error:
             return Failed(item.name, _naming(item.name, error))
         except PARSE_FAILURES as error:
             return Failed(item.name, _unreadable(item.name, error))
-        annotation = fuse(instance, reading, self._predict(item.stream), self.terminology.graph)
-        if kind is None:
-            annotation = replace(annotation, flags=(*annotation.flags, *flags))
+        reading: HeaderReading | None = None
+        if parsed.header is not None:
+            with _quiet():
+                reading = self.terminology.header.read(parsed.header.dataset)
+        prediction: Prediction | None = None
+        refused: PredictionError | None = None
+        try:
+            prediction = self._predict(item)
+        except PredictionError as error:
+            if parsed.header is None:
+                return Failed(item.name, _naming(item.name, error))
+            refused = error
+        annotation = fuse(parsed.instance, reading, prediction, self.terminology.graph)
+        if refused is not None:
+            notes = (_model_failed(refused), *(n for n in annotation.notes if n != NO_MODEL))
+            annotation = replace(annotation, notes=notes)
+        if parsed.header is not None:
+            flags = (*annotation.flags, *parsed.header.flags)
+            annotation = replace(annotation, flags=flags)
         else:
             annotation = replace(annotation, modality=modality)
-        return Annotated(item.name, self.guard.protect(annotation), kind)
+        return Annotated(item.name, self.guard.protect(annotation), parsed.picture)
 
-    def _read(self, item: Item) -> tuple[Instance, HeaderReading, tuple[str, ...]]:
-        header = read_header(item.stream, item.name, self.limits)
-        if is_media_directory(header.dataset):
-            raise NotDicomError(
-                item.name,
-                "the file is a DICOMDIR, the table of contents of a medium",
-                "a DICOM image",
-                "Name the folder that it lies in.",
-            )
-        instance = check_uids(instance_of(header.dataset), item.name)
-        return instance, self.terminology.header.read(header.dataset), header.flags
+    def _parse(self, item: Item) -> _Parsed:
+        """Return what pydicom and Pillow understand of the file; what they raise is its damage."""
+        with _quiet():
+            kind = picture_kind(item.stream)
+            if kind is not None:
+                _check_picture(item, kind)
+                return _Parsed(picture=kind)
+            header = read_header(item.stream, item.name, self.limits)
+            if is_media_directory(header.dataset):
+                raise NotDicomError(
+                    item.name,
+                    "the file is a DICOMDIR, the table of contents of a medium",
+                    "a DICOM image",
+                    "Name the folder that it lies in.",
+                )
+            return _Parsed(header, instance_of(header.dataset))
 
-    def _predict(self, stream: IO[bytes]) -> Prediction | None:
+    def _predict(self, item: Item) -> Prediction | None:
         if self.predictor is None:
             return None
-        stream.seek(0)
-        return self.predictor.predict(stream.read())
+        item.stream.seek(0)
+        return self.predictor.predict(item.stream.read())
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Read without warnings: pydicom warns of odd values, the header reader reports them as flags.
 
     `warnings.catch_warnings` changes the whole process, so only one thread may be in it. Header
@@ -139,16 +172,6 @@ def _reading() -> Iterator[None]:
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _picture_kind(stream: IO[bytes]) -> str | None:
-    stream.seek(0)
-    start = stream.read(132)
-    stream.seek(0)
-    # A DICOM preamble is free for other formats to use (PS3.10 7.1).
-    if start[128:] == b"DICM":
-        return None
-    return next((kind for magic, kind in _PICTURES.items() if start.startswith(magic)), None)
 
 
 def _check_picture(item: Item, kind: str) -> None:
@@ -187,4 +210,21 @@ def _unreadable(name: str, error: Exception) -> DicomError:
         f"the DICOM header is damaged ({type(error).__name__})",
         "a header that follows DICOM PS3.5",
         "Export the file again; 'pydicom show' tells where it breaks.",
+    )
+
+
+def _fault(name: str) -> RequestError:
+    return RequestError(
+        name,
+        "the file could not be annotated because of a fault of the service",
+        "an annotation, or a reason why there is none",
+        "The log names the kind of error and the place; please report both.",
+        status=500,
+        issue="exception",
+    )
+
+
+def _model_failed(error: PredictionError) -> str:
+    return (
+        f"The model could not read the image ({error.what}): the answer rests on the header alone."
     )

@@ -63,6 +63,7 @@ def create_app(
     predictor
         A model that reads pixels; without one the answer rests on headers alone.
     """
+    store.bind_policy(settings.phi)
     guard = PhiGuard(settings.phi, store.salt)
     service = Service(
         settings=settings,

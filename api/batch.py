@@ -44,11 +44,18 @@ class Batch:
         return sum(map(len, self.studies.values())) + len(self.pictures)
 
 
-def stored_entries(
+def stored_studies(
     batch: Batch, builder: ResourceBuilder, store: ResourceStore, base: str
-) -> list[Entry]:
-    """Store every study of `batch`, each in one transaction, and return what they are now."""
-    entries: dict[str, Entry] = {}
+) -> dict[str, list[Entry]]:
+    """Store every study of `batch`, each in one transaction.
+
+    Returns
+    -------
+    dict of str to list of Entry
+        Study Instance UID → the resources of the study as they are now, with what earlier
+        batches put into it. Some are shared with other studies: see `once`.
+    """
+    studies: dict[str, list[Entry]] = {}
     for uid, results in batch.studies.items():
         bodies = {
             _sop_instance_uid(result.annotation): ANNOTATION.dump_json(result.annotation).decode()
@@ -58,10 +65,16 @@ def stored_entries(
         def build(known: Sequence[str]) -> list[Resource]:
             return builder.study([ANNOTATION.validate_json(body) for body in known])
 
-        for stored in store.update_study(study_id(uid), bodies, build):
-            url = f"{base}/{stored.type}/{stored.id}"
-            entries[url] = Entry(stored.body, url)
-    return list(entries.values())
+        studies[uid] = [
+            Entry(stored.body, f"{base}/{stored.type}/{stored.id}")
+            for stored in store.update_study(study_id(uid), bodies, build)
+        ]
+    return studies
+
+
+def once(studies: Iterable[Iterable[Entry]]) -> list[Entry]:
+    """Return the entries of all `studies`, what several share only once and as it is last."""
+    return list({entry.full_url: entry for entries in studies for entry in entries}.values())
 
 
 def unstored_entries(batch: Batch, builder: ResourceBuilder, base: str) -> list[Entry]:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import logging
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import place_of
 from api.metrics import Metrics
 from api.responses import of_status
 
@@ -67,7 +67,7 @@ class Border:
                 await self._app(inner, receive, answer)
         except Exception as error:  # noqa: BLE001
             # Left alone, the server would log the error's message, which may hold a patient's data.
-            logger.error("unexpected %s at %s", type(error).__name__, _place(error))
+            logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
             if not begun_to_answer:
                 await of_status(500, _UNEXPECTED)(inner, receive, answer)
         finally:
@@ -101,13 +101,6 @@ class Border:
         # Every token is compared, so that the time says nothing about which one is near.
         matches = [hmac.compare_digest(shown, digest) for digest in self._digests]
         return scheme.lower() == "bearer" and any(matches)
-
-
-def _place(error: Exception) -> str:
-    """Return the innermost file, line and function of the error's traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1]
-    return f"{last.filename}:{last.lineno} {last.name}"
 
 
 def _digest(token: str) -> bytes:

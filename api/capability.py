@@ -30,6 +30,11 @@ _OF_R4: Final = {
     ("Observation", "status"): "Observation-status",
     ("Observation", "derived-from"): "Observation-derived-from",
 }
+_ANNOTATE: Final = (
+    "POST DICOM files (multipart/form-data, application/dicom, application/zip, FHIR Binary or"
+    " Parameters) or pictures (image/png, image/jpeg). ?persist=false stores nothing; ?modality="
+    " says what a picture is."
+)
 _OPERATIONS: Final = {
     "CodeSystem": ("lookup", "subsumes", "validate-code"),
     "ConceptMap": ("translate",),
@@ -37,14 +42,14 @@ _OPERATIONS: Final = {
 }
 
 # What comes with the service and can be read and searched, by its canonical address.
-_PUBLISHED: Final = ("ConceptMap", "SearchParameter")
+_PUBLISHED: Final = ("ConceptMap", "OperationDefinition", "SearchParameter")
 _URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
 
 
-def capability_statement(base: str, version: str) -> dict[str, Any]:
+def capability_statement(base: str, version: str, *, with_tokens: bool) -> dict[str, Any]:
     """Return the CapabilityStatement of the service at `base`, with `version` of SNOMED CT."""
     resources = [_searchable(kind) for kind in sorted(PARAMETERS)]
-    for kind in ("CodeSystem", "ConceptMap", "SearchParameter", "ValueSet"):
+    for kind in (*_PUBLISHED, *(one for one in _OPERATIONS if one not in _PUBLISHED)):
         resource: dict[str, Any] = {"type": kind}
         if kind in _PUBLISHED:
             resource["interaction"] = [{"code": "read"}, {"code": "search-type"}]
@@ -56,6 +61,12 @@ def capability_statement(base: str, version: str) -> dict[str, Any]:
         if operations:
             resource["operation"] = operations
         resources.append(resource)
+    rest: dict[str, Any] = {"mode": "server", "resource": resources}
+    if with_tokens:
+        rest["security"] = {
+            "description": "Every request but /r4/metadata and /health shows a bearer token:"
+            " 'Authorization: Bearer TOKEN'."
+        }
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -73,7 +84,58 @@ def capability_statement(base: str, version: str) -> dict[str, Any]:
         "implementation": {"description": "Bodysite", "url": base},
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
-        "rest": [{"mode": "server", "resource": resources}],
+        "rest": [rest],
+    }
+
+
+def operation_definitions() -> dict[str, dict[str, Any]]:
+    """Return the OperationDefinition of `$annotate`, the one operation that is ours, by id."""
+    resource_id = "ImagingStudy-annotate"
+    return {
+        resource_id: {
+            "resourceType": "OperationDefinition",
+            "id": resource_id,
+            "url": f"{_BASE}/OperationDefinition/{resource_id}",
+            "version": metadata.version("bodysite"),
+            "name": "Annotate",
+            "title": "Give images their body sites",
+            "status": "active",
+            "kind": "operation",
+            "date": _DATE,
+            "publisher": "The Bodysite developers",
+            "description": _ANNOTATE,
+            "affectsState": True,
+            "code": "annotate",
+            "resource": ["ImagingStudy"],
+            "system": False,
+            "type": True,
+            "instance": False,
+            "parameter": [
+                _operation_parameter("file", "in", "*", "Binary", "DICOM files, zips, pictures"),
+                _operation_parameter("persist", "in", "1", "boolean", "false stores nothing"),
+                _operation_parameter("modality", "in", "1", "code", "What plain pictures are"),
+                _operation_parameter(
+                    "return",
+                    "out",
+                    "1",
+                    "Bundle",
+                    "ImagingStudy, Observation, Device, Provenance; an OperationOutcome for each"
+                    " file that failed",
+                ),
+            ],
+        }
+    }
+
+
+def _operation_parameter(name: str, use: str, most: str, kind: str, text: str) -> dict[str, Any]:
+    least = 1 if name in {"file", "return"} else 0
+    return {
+        "name": name,
+        "use": use,
+        "min": least,
+        "max": most,
+        "documentation": text,
+        "type": kind,
     }
 
 
@@ -115,9 +177,7 @@ def _searchable(kind: str) -> dict[str, Any]:
             {
                 "name": "annotate",
                 "definition": f"{_BASE}/OperationDefinition/ImagingStudy-annotate",
-                "documentation": "POST DICOM files (multipart/form-data, application/dicom,"
-                " application/zip, FHIR Binary or Parameters) or pictures (image/png, image/jpeg)."
-                " ?persist=false stores nothing; ?modality= says what a picture is.",
+                "documentation": _ANNOTATE,
             }
         ]
     return resource

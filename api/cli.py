@@ -170,7 +170,13 @@ def serve(
     given = {"host": host, "port": port, "database": database, "phi": phi}
     settings = _settings({key: value for key, value in given.items() if value is not None})
     if token_file is not None:
-        lines = token_file.read_text("utf-8").splitlines()
+        try:
+            lines = token_file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            misuse(
+                f"--token-file: {token_file} cannot be read as UTF-8 text ({type(error).__name__})."
+                " Write one token a line."
+            )
         tokens = tuple(line.strip() for line in lines if line.strip() and line[0] != "#")
         settings = _settings({**settings.model_dump(), "tokens": tokens})
         if not tokens:
@@ -312,6 +318,8 @@ def _annotator(phi: str | None, store: SqlStore | None) -> Annotator:
         policy = PhiPolicy(phi or os.environ.get("BODYSITE_PHI", "hash"))
     except ValueError:
         misuse("BODYSITE_PHI: no such policy; expected keep, hash or drop. Correct it.")
+    if store is not None:
+        store.bind_policy(policy)
     salt = store.salt if store is not None else os.urandom(_SALT_BYTES)
     limits = Limits.from_environment()
     return Annotator(load_terminology(), PhiGuard(policy, salt), limits)

@@ -14,7 +14,8 @@ from terminology.crosswalk import Crosswalk
 from terminology.mapping import BROAD, CLOSE, EXACT, NARROW, MappingSet, SemanticMapping
 
 CONCEPT_MAPS: Final = "https://w3id.org/bodysite/ConceptMap/"
-LATERALITY: Final = "https://w3id.org/bodysite/StructureDefinition/laterality"
+# What the product of a match is: the side, as ImagingStudy.series.laterality has it.
+LATERALITY: Final = "http://hl7.org/fhir/ImagingStudy#series.laterality"
 # FHIR R4 ConceptMapEquivalence is read from the target: "wider" = the TARGET is wider, which is
 # skos:broadMatch, the OBJECT being broader.
 EQUIVALENCE: Final = {EXACT: "equivalent", CLOSE: "inexact", BROAD: "wider", NARROW: "narrower"}

@@ -7,7 +7,6 @@ file may inflate, and turns every way in which it can fail into one `DicomError`
 from __future__ import annotations
 
 import io
-import re
 import struct
 import time
 import zlib
@@ -22,19 +21,18 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from api.errors import LimitError, NotDicomError
 from api.limits import Limits
-from terminology.annotation import Instance
+from api.signatures import has_preamble, looks_like
 from terminology.errors import DicomError
 
 # Elements longer than this are stepped over; nothing that a header statement rests on is so long.
 _DEFER_BYTES: Final = 1 << 20
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _UNDEFINED: Final = 0xFFFFFFFF
-_META_GROUP: Final = b"\x02\x00"
+_META_GROUP: Final = 0x0002
 # A dataset without preamble begins with group 0002 or 0008, in either byte order.
-_FIRST_GROUPS: Final = (_META_GROUP, b"\x00\x02", b"\x08\x00", b"\x00\x08")
+_FIRST_GROUPS: Final = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")
 _MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _INFLATE_WINDOW: Final = -15
-_UID: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 # What pydicom raises on damaged input; it declares none of it.
@@ -54,19 +52,6 @@ PARSE_FAILURES: Final = (
     ValueError,
     struct.error,
     zlib.error,
-)
-
-_SIGNATURES: Final = (
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"%PDF", "a PDF document"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"PK\x03\x04", "a zip"),
-    (b"<", "an XML or HTML text"),
-    (b"{", "a JSON text"),
 )
 
 
@@ -179,15 +164,15 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
             "Copy or export it again.",
         )
     stop = _PixelStop()
-    has_preamble = _has_preamble(stream)
-    if not has_preamble and not _may_be_bare(stream):
+    bare = not has_preamble(stream)
+    if bare and not _may_be_bare(stream):
         raise _not_dicom(name, stream)
     try:
-        dataset = _parse(reader, stream, stop, name, limits, force=not has_preamble)
+        dataset = _parse(reader, stream, stop, name, limits, force=bare)
     except InvalidDicomError as error:
         raise _not_dicom(name, stream) from error
     except PARSE_FAILURES as error:
-        if not has_preamble:
+        if bare:
             raise _not_dicom(name, stream) from error
         if reader.cut_short:
             raise _truncated(name) from error
@@ -197,41 +182,17 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
             "a header that follows DICOM PS3.5",
             "Export the file again; 'dcmdump' or 'pydicom show' tells where it breaks.",
         ) from error
-    if not has_preamble and not all(dataset.get(keyword) for keyword in _IDENTIFYING):
+    if bare and not all(dataset.get(keyword) for keyword in _IDENTIFYING):
         raise _not_dicom(name, stream)
     if reader.cut_short and stop.length is None:
         raise _truncated(name)
-    return Header(dataset, tuple(_flags(dataset, reader, stop, has_preamble)))
-
-
-def check_uids(instance: Instance, name: str) -> Instance:
-    """Return `instance`, or raise `DicomError` when a UID cannot be one, nor a FHIR id."""
-    for keyword, uid in (
-        ("StudyInstanceUID (0020,000D)", instance.study_uid),
-        ("SeriesInstanceUID (0020,000E)", instance.series_uid),
-        ("SOPInstanceUID (0008,0018)", instance.sop_instance_uid),
-    ):
-        if not _UID.fullmatch(uid):
-            raise DicomError(
-                f"{name} {keyword}",
-                "the UID is malformed",
-                "at most 64 characters, digits and dots (DICOM PS3.5 section 9.1)",
-                "Export the file again with valid UIDs.",
-            )
-    return instance
+    return Header(dataset, tuple(_flags(dataset, reader, stop, bare=bare)))
 
 
 def is_media_directory(dataset: Dataset) -> bool:
     """Return whether the file is a DICOMDIR, the table of contents of a medium."""
     meta = getattr(dataset, "file_meta", None)
     return meta is not None and meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
-
-
-def _has_preamble(stream: IO[bytes]) -> bool:
-    stream.seek(128)
-    magic = stream.read(4)
-    stream.seek(0)
-    return magic == b"DICM"
 
 
 def _may_be_bare(stream: IO[bytes]) -> bool:
@@ -272,11 +233,17 @@ def _deflated_meta(source: BinaryIO, *, force: bool) -> FileMetaDataset | None:
     """Return the file meta group when it says "deflated"; `source` is then behind it."""
     if force:
         return None
-    from pydicom.filereader import _read_file_meta_info
-
     read_preamble(source, False)
-    meta = _read_file_meta_info(source)
+    # PS3.10 7.1: the group is always explicit little endian; pydicom notices where it is not.
+    elements = read_dataset(
+        source, is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta
+    )
+    meta = FileMetaDataset(elements)
     return meta if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian else None
+
+
+def _behind_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != _META_GROUP
 
 
 def _inflate(stream: IO[bytes], limits: Limits) -> bytes:
@@ -292,10 +259,10 @@ def _inflate(stream: IO[bytes], limits: Limits) -> bytes:
 
 
 def _flags(
-    dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, has_preamble: bool
+    dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: bool
 ) -> list[str]:
     flags: list[str] = []
-    if not has_preamble:
+    if bare:
         flags.append("the file has no preamble of DICOM PS3.10")
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
@@ -321,9 +288,7 @@ def _truncated(name: str) -> DicomError:
 
 
 def _not_dicom(name: str, stream: IO[bytes]) -> NotDicomError:
-    stream.seek(0)
-    start = stream.read(16)
-    looks = next((what for magic, what in _SIGNATURES if start.startswith(magic)), None)
+    looks = looks_like(stream)
     return NotDicomError(
         name,
         "the file is not DICOM" + (f" but {looks}" if looks else ""),

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from terminology.errors import BodySiteError, DicomError
 
 
@@ -58,3 +60,13 @@ class LimitError(RequestError):
 
 class SearchError(RequestError):
     """A search that asks for what is not there, or asks for it in a wrong form."""
+
+
+def place_of(error: Exception) -> str:
+    """Return the file, line and function that raised `error`.
+
+    It is all that may be logged of an error that nobody expected, beside its type: the message
+    may hold a patient's data.
+    """
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno} {last.name}"

@@ -18,9 +18,9 @@ from typing import IO, Final
 
 from api.errors import LimitError, NotDicomError, RequestError
 from api.limits import Limits
+from api.signatures import ZIP_STARTS, is_zip
 from terminology.errors import BodySiteError, DicomError
 
-_ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _SPOOL_BYTES: Final = 4 << 20
 _CHUNK: Final = 1 << 20
 _RATIO_FREE_BYTES: Final = 1 << 20
@@ -42,14 +42,6 @@ class Rejected:
 
     name: str
     error: BodySiteError
-
-
-def is_zip(stream: IO[bytes]) -> bool:
-    """Return whether `stream` begins as a zip archive; its position is left at the start."""
-    stream.seek(0)
-    magic = stream.read(4)
-    stream.seek(0)
-    return magic in _ZIP_MAGIC
 
 
 def from_stream(
@@ -202,7 +194,7 @@ def _unpack(
                         "medical images, which pack far less",
                         "Send the file itself, or raise BODYSITE_MAX_ZIP_RATIO.",
                     )
-                if written == len(chunk) and chunk[:4] in _ZIP_MAGIC:
+                if written == len(chunk) and chunk.startswith(ZIP_STARTS):
                     raise DicomError(
                         label,
                         "the zip holds another zip",

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, uuid5
 
-from api.concept_maps import CONCEPT_MAPS, EQUIVALENCE, RELATED_TO
+from api.concept_maps import CONCEPT_MAPS, EQUIVALENCE, LATERALITY, RELATED_TO
 from api.errors import RequestError
 from api.parameters import Arguments, coding_value, parameter, parameters, parts
 from terminology import ecl
@@ -25,6 +25,10 @@ from terminology.search import search
 
 NAME: Final = "SNOMED CT"
 _FHIR_VS: Final = "?fhir_vs"
+# Parameters of $translate that would give another answer than the one that is built.
+_NOT_TRANSLATED: Final = frozenset(
+    {"conceptMap", "conceptMapVersion", "source", "target", "dependency"}
+)
 # Parameters of $expand that would give another expansion than the one that is built.
 _NOT_EXPANDED: Final = frozenset(
     {
@@ -122,6 +126,7 @@ def validate_code(
 
 def translate(arguments: Arguments, crosswalk: Crosswalk) -> dict[str, Any]:
     """ConceptMap/$translate: from a foreign code to SNOMED CT, or back with `reverse`."""
+    _refuse(arguments, _NOT_TRANSLATED, "system and code, or coding, and url or targetsystem")
     source = arguments.asked((*crosswalk.systems, SNOMED))
     if source is None:
         system, code = arguments.required("system"), arguments.required("code")
@@ -206,18 +211,23 @@ def _contains(concept: Concept, designations: bool) -> dict[str, Any]:
     return element
 
 
-def _check_expandable(arguments: Arguments, graph: BodyStructureGraph) -> None:
-    """Refuse what would change the expansion and is not built, rather than leave it out."""
-    names = {name for name, _ in arguments.pairs}
-    refused = sorted(names & _NOT_EXPANDED)
+def _refuse(arguments: Arguments, names: frozenset[str], expected: str) -> None:
+    """Refuse parameters that would change the answer and are not built, rather than leave out."""
+    refused = sorted(names & {name for name, _ in arguments.pairs})
     if refused:
         raise RequestError(
             f"{arguments.operation} {refused[0]}",
             "the parameter is not supported",
-            "url of an implicit SNOMED CT value set, filter, count, offset",
-            "Write the set as ?fhir_vs=ecl/EXPRESSION.",
+            expected,
+            "Leave it out; /docs shows what the operation takes.",
             issue="not-supported",
         )
+
+
+def _check_expandable(arguments: Arguments, graph: BodyStructureGraph) -> None:
+    _refuse(
+        arguments, _NOT_EXPANDED, "url of an implicit SNOMED CT value set, filter, count, offset"
+    )
     for name in ("system-version", "force-system-version", "check-system-version"):
         for value in arguments.texts(name):
             system, _, version = value.partition("|")
@@ -255,9 +265,8 @@ def _match(
         parameter("source", "Uri", concept_map),
     ]
     if laterality is not None:
-        # PS3.16 CID 244 under DICOM's name for the side.
         product = [
-            parameter("element", "Uri", "http://hl7.org/fhir/ImagingStudy#series.laterality"),
+            parameter("element", "Uri", LATERALITY),
             parameter("concept", "Coding", coding_value(laterality.coding)),
         ]
         items.append(parts("product", product))

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,9 @@ from terminology.concept import View
 from terminology.errors import BodySiteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from api.bundles import Entry
     from api.store import ResourceStore
 
 _NAMES: Final = {
@@ -32,6 +36,9 @@ _NAMES: Final = {
     "fhir": "bundle.json",
     "ndjson": "resources.ndjson",
 }
+# With a store, what a command that is killed leaves undone.
+_BLOCK_FILES: Final = 1000
+_BASE: Final = "https://w3id.org/bodysite/fhir/r4"
 _CSV_COLUMNS: Final = (
     "file", "sop_instance_uid", "modality", "code", "display", "laterality", "confidence",
     "source", "other_codes", "view_code", "view_display", "router_group", "relation", "error",
@@ -84,52 +91,66 @@ def write_results(
 ) -> None:
     """Write `results` to `stream` in the given format, and into `store` when there is one.
 
-    json and csv are written as the files go by; fhir and ndjson when all are known, since a study
-    is built from all of its instances.
+    The store is filled block by block, and a result is written only when it is stored. json and
+    csv are written as the files go by; fhir and ndjson when all are known, since a study is built
+    from all of its instances.
     """
-    if form == "json":
-        results = _written_as_json(results, stream)
-    elif form == "csv":
-        results = _written_as_csv(results, stream)
-    if form in {"json", "csv"} and store is None:
-        for _ in results:
-            pass
+    if form in {"json", "csv"}:
+        if store is not None:
+            results = _stored(results, _storing(annotator, store))
+        write = _write_json if form == "json" else _write_csv
+        write(results, stream)
         return
-    from api.batch import (
-        Batch,
-        answer,
-        outcome_entries,
-        stored_entries,
-        unstored_entries,
-    )
+    from api.batch import Batch, answer, once, outcome_entries, unstored_entries
     from api.resources import ResourceBuilder
 
-    builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
-    batch = Batch.of(results)
-    base = "https://w3id.org/bodysite/fhir/r4"
     if store is not None:
-        entries = stored_entries(batch, builder, store, base)
+        studies: dict[str, list[Entry]] = {}
+        store_block = _storing(annotator, store)
+        batch = Batch.of(_stored(results, lambda block: studies.update(store_block(block))))
+        entries = once(studies.values())
     else:
-        entries = unstored_entries(batch, builder, base)
+        batch = Batch.of(results)
+        builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
+        entries = unstored_entries(batch, builder, _BASE)
     if form == "fhir":
         stream.write(answer(batch, entries) + "\n")
-    elif form == "ndjson":
+    else:
         for entry in (*entries, *outcome_entries(batch)):
             stream.write(entry.body + "\n")
 
 
-def _written_as_json(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+def _storing(
+    annotator: Annotator, store: ResourceStore
+) -> Callable[[list[Result]], dict[str, list[Entry]]]:
+    """Return what stores a block of results, and says what each study of it has become."""
+    from api.batch import Batch, stored_studies
+    from api.resources import ResourceBuilder
+
+    builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
+    return lambda block: stored_studies(Batch.of(block), builder, store, _BASE)
+
+
+def _stored(
+    results: Iterable[Result], store_block: Callable[[list[Result]], object]
+) -> Iterator[Result]:
+    """Yield `results`, each after the block that it belongs to was stored."""
+    left = iter(results)
+    while block := list(islice(left, _BLOCK_FILES)):
+        store_block(block)
+        yield from block
+
+
+def _write_json(results: Iterable[Result], stream: IO[str]) -> None:
     for result in results:
         stream.write(json.dumps(as_json(result), ensure_ascii=False) + "\n")
-        yield result
 
 
-def _written_as_csv(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+def _write_csv(results: Iterable[Result], stream: IO[str]) -> None:
     writer = csv.DictWriter(stream, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for result in results:
         writer.writerow(_as_row(result))
-        yield result
 
 
 def as_json(result: Result) -> dict[str, Any]:

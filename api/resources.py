@@ -162,11 +162,12 @@ class ResourceBuilder:
             *_patient_tokens(subject),
             *(Token("modality", DICOM, code) for code in modalities),
             *(Token("series", DICOM_UID, f"urn:oid:{one.uid}") for one in series),
+            # Every site that was found, not only the one that ImagingStudy.series has room for.
             *(
                 Token("bodysite", SNOMED, code)
                 for one in series
-                if one.answer is not None
-                for code in self._codes(one.answer)
+                for finding in one.findings
+                for code in self._codes(finding)
             ),
             Token("status", "http://hl7.org/fhir/imagingstudy-status", "available"),
         ]

@@ -38,6 +38,9 @@ class ResourceStore(Protocol):
     def salt(self) -> bytes:
         """The secret that pseudonyms of this store are made with."""
 
+    def bind_policy(self, policy: str) -> None:
+        """Take the PHI policy for good; `RequestError` when the store has another one."""
+
     def read(self, kind: str, resource_id: str) -> Stored | None:
         """Return the resource, a deleted one included, or `None`."""
 
@@ -114,6 +117,22 @@ class SqlStore:
     def salt(self) -> bytes:
         """The secret that pseudonyms of this store are made with."""
         return self._salt
+
+    def bind_policy(self, policy: str) -> None:
+        """Take the PHI policy for good; `RequestError` when the store has another one.
+
+        Annotations are stored as the policy left them: under two policies, one study would show
+        plain identifiers beside pseudonyms.
+        """
+        with self._write() as writer:
+            bound = writer.set_once("phi", policy)
+        if bound != policy:
+            raise RequestError(
+                "database",
+                f"what it holds was stored under the PHI policy '{bound}', not '{policy}'",
+                "the same policy for the whole life of a database",
+                f"Use --phi {bound}, or another database.",
+            )
 
     def close(self) -> None:
         """Close every connection."""

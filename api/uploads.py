@@ -18,8 +18,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.errors import LimitError, NotDicomError, RequestError
-from api.inputs import Item, Rejected, body_too_large, from_stream, is_zip
+from api.inputs import Item, Rejected, body_too_large, from_stream
 from api.limits import Limits
+from api.signatures import is_zip, picture_kind
 from terminology.errors import DicomError
 
 DICOM_TYPE: Final = "application/dicom"
@@ -33,7 +34,7 @@ _MAX_FIELDS: Final = 100
 _MAX_NAME: Final = 200
 
 
-async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> list[_Upload]:
+async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> list[Upload]:
     """Return the uploads of `request`; their files live until `stack` is closed.
 
     Raises
@@ -64,10 +65,10 @@ async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> li
     spool.seek(0)
     if media in JSON_TYPES:
         return _of_json(spool.read())
-    return [_Upload("request body", spool, media)]
+    return [Upload("request body", spool, media)]
 
 
-def items_of(uploads: Iterable[_Upload], limits: Limits) -> Iterator[Item | Rejected]:
+def items_of(uploads: Iterable[Upload], limits: Limits) -> Iterator[Item | Rejected]:
     """Yield the items of `uploads`; `LimitError` when there are more than allowed in all.
 
     Whoever takes the items works on each before the next: when the time of a request is over, what
@@ -100,7 +101,7 @@ def _out_of_time(name: str, limits: Limits) -> LimitError:
     )
 
 
-class _Upload:
+class Upload:
     """One uploaded file; `media` is what its sender calls it, `None` where nobody said so."""
 
     def __init__(self, name: str, stream: IO[bytes], media: str | None) -> None:
@@ -120,10 +121,7 @@ class _Upload:
             yield from from_stream(self.name, self._stream, limits)
 
     def _is_picture(self) -> bool:
-        self._stream.seek(0)
-        start = self._stream.read(132)
-        self._stream.seek(0)
-        return start[128:] != b"DICM" and start.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+        return picture_kind(self._stream) is not None
 
     def _not_declared(self, expected: str) -> DicomError:
         empty = self._stream.seek(0, io.SEEK_END) == 0
@@ -142,7 +140,7 @@ async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
         yield chunk
 
 
-async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) -> list[_Upload]:
+async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) -> list[Upload]:
     parser = MultiPartParser(
         request.headers,
         _limited(request, limits),
@@ -163,7 +161,7 @@ async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) ->
         ) from error
     stack.push_async_callback(form.close)
     uploads = [
-        _Upload(part.filename or field, part.file, None)
+        Upload(part.filename or field, part.file, None)
         for field, part in form.multi_items()
         if isinstance(part, UploadFile)
     ]
@@ -178,7 +176,7 @@ async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) ->
     return uploads
 
 
-def _of_json(body: bytes) -> list[_Upload]:
+def _of_json(body: bytes) -> list[Upload]:
     """Return the uploads of a Binary, or of a Parameters with Binary resources or Attachments."""
     try:
         resource = json.loads(body)
@@ -201,7 +199,7 @@ def _of_json(body: bytes) -> list[_Upload]:
     return uploads
 
 
-def _of_binary(place: str, content: dict[str, Any]) -> _Upload:
+def _of_binary(place: str, content: dict[str, Any]) -> Upload:
     data = content.get("data")
     title = content.get("title")
     name = title if isinstance(title, str) and title else place
@@ -211,7 +209,7 @@ def _of_binary(place: str, content: dict[str, Any]) -> _Upload:
         decoded = base64.b64decode(packed, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _wrong_json(f"{place}.data is not base64") from error
-    return _Upload(name, io.BytesIO(decoded), None)
+    return Upload(name, io.BytesIO(decoded), None)
 
 
 def _wrong_json(what: str) -> RequestError:

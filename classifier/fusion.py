@@ -28,9 +28,12 @@ NO_MODEL: Final = (
 
 # DICOM Imaging Router (five groups); a child is under 16 years.
 ADULT_FROM_YEARS: Final = 16.0
-_CHEST: Final = ("816094009", "51185008")
+_CHEST: Final = ("816094009",)  # |Chest|; its former codes count through `current`
+# |Abdomen|, |Abdominopelvic cavity, contents and anterior abdominal wall|, |Abdomen and Pelvis|.
+# The last stands for itself alone: what lies below it, the pelvis, is a group of "other".
 _ABDOMEN: Final = ("818981001", "818983003")
-_SPINE: Final = ("421060004",)
+_ABDOMEN_AND_PELVIS: Final = "818982008"
+_SPINE: Final = ("421060004",)  # |Spine|
 
 
 def fuse(
@@ -109,7 +112,7 @@ def router_group(site: Site, age_years: float | None, graph: BodyStructureGraph)
     """Return the group of the DICOM Imaging Router that an image of `site` belongs to.
 
     The spine comes before the regions that hold parts of it. A chest without an age counts as an
-    adult's.
+    adult's. What shows chest and abdomen together is neither, and "other".
     """
 
     def within(regions: tuple[str, ...]) -> bool:
@@ -121,6 +124,6 @@ def router_group(site: Site, age_years: float | None, graph: BodyStructureGraph)
     if within(_CHEST):
         child = age_years is not None and age_years < ADULT_FROM_YEARS
         return RouterGroup.PAEDIATRIC_CHEST if child else RouterGroup.ADULT_CHEST
-    if within(_ABDOMEN):
+    if within(_ABDOMEN) or graph.current(site.code) == _ABDOMEN_AND_PELVIS:
         return RouterGroup.ABDOMEN
     return RouterGroup.OTHER

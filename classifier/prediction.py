@@ -35,4 +35,11 @@ class Predictor(Protocol):
         """The model's version."""
 
     def predict(self, source: bytes) -> Prediction:
-        """Return what the model says about the image file `source`."""
+        """Return what the model says about the image file `source`.
+
+        Raises
+        ------
+        PredictionError
+            The model cannot answer for this image; it can be asked for others. The header's
+            answer then stands alone.
+        """

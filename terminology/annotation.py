@@ -146,10 +146,6 @@ class Instance:
     started: str | None = None
     series_number: int | None = None
     instance_number: int | None = None
-    number_of_frames: int | None = None
-    transfer_syntax_uid: str | None = None
-    manufacturer: str | None = None
-    manufacturer_model_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from terminology import sssom
 from terminology.crosswalk import TABLES
 from terminology.errors import RowProblem, TableError
+from terminology.evaluation import OBSERVED_TABLE, read_observed
 from terminology.graph import CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE, BodyStructureGraph
+from terminology.identifiers import sctid_problem
 from terminology.mapping import MappingSet
-from terminology.tables import numbered_lines
+from terminology.statements import SNOMED_RT_TABLE, read_snomed_rt
+from terminology.tables import Row, numbered_lines, read_rows
 from terminology.words import (
     REGIONS_TABLE,
     TOKENS_TABLE,
     VIEWS_TABLE,
     WORDS_TABLE,
     HeaderWords,
+    Kind,
 )
+
+# Plain tables: the slots that hold codes, and whether those must be among the body structures.
+# Views are no body structures, and SNOMED RT names more of them than the subset holds.
+_CODES: Final[Mapping[str, Mapping[str, bool]]] = {
+    TOKENS_TABLE: {"token": True},
+    REGIONS_TABLE: {"parts": True, "region": True},
+    VIEWS_TABLE: {"code": False},
+    SNOMED_RT_TABLE: {"code": False},
+    OBSERVED_TABLE: {"sct": True, "also_acceptable": True},
+}
+_SEPARATORS = re.compile(r"[+|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,7 @@ def check_tables(folder: Path) -> list[TableReport]:
         else:
             problems = (*_object_problems(mapping_set, graph), *_form_problems(folder / name))
             reports.append(TableReport(name, len(mapping_set.mappings), problems))
-    return [*reports, *_vocabulary_reports(folder)]
+    return [*reports, *_plain_reports(folder, graph)]
 
 
 def rewrite_tables(folder: Path) -> list[str]:
@@ -72,17 +89,37 @@ def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
     yield HISTORY_TABLE, sum(len(graph.history(code).successors) for code in graph.codes())
 
 
-def _vocabulary_reports(folder: Path) -> Iterator[TableReport]:
-    """Yield a report for each table that the words are loaded from beside their own."""
-    problems: tuple[RowProblem, ...] = ()
-    try:
-        HeaderWords.load(folder)
-    except TableError as error:
-        problems = error.problems
-    for name in (TOKENS_TABLE, REGIONS_TABLE, VIEWS_TABLE):
-        mine = tuple(problem for problem in problems if problem.file == name)
-        rows = 0 if mine else sum(1 for _ in numbered_lines(folder / name)) - 1
-        yield TableReport(name, rows, mine)
+def _plain_reports(folder: Path, graph: BodyStructureGraph) -> Iterator[TableReport]:
+    """Yield a report for each table that is no SSSOM: its form as its reader has it, its codes."""
+    problems: list[RowProblem] = []
+    for load in (HeaderWords.load, read_snomed_rt, read_observed):
+        try:
+            load(folder)
+        except TableError as error:
+            problems.extend(error.problems)
+    for name, slots in _CODES.items():
+        mine = [problem for problem in problems if problem.file == name]
+        rows = [] if mine else read_rows(folder / name, _header(folder / name))
+        for row in rows:
+            mine.extend(_code_problems(row, slots, graph))
+        yield TableReport(name, len(rows), tuple(mine))
+
+
+def _header(path: Path) -> list[str]:
+    return next(line.split("\t") for _, line in numbered_lines(path) if line[:1] != "#")
+
+
+def _code_problems(
+    row: Row, slots: Mapping[str, bool], graph: BodyStructureGraph
+) -> Iterator[RowProblem]:
+    for slot, in_graph in slots.items():
+        if slot == "token" and row["kind"] != Kind.UNPAIRED:
+            continue
+        for code in filter(None, _SEPARATORS.split(row[slot])):
+            if reason := sctid_problem(code):
+                yield row.problem(slot, f"'{code}' {reason}", "a SNOMED CT concept identifier")
+            elif in_graph and code not in graph:
+                yield row.problem(slot, f"'{code}'", f"a concept of {CONCEPTS_TABLE}")
 
 
 def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iterator[RowProblem]:

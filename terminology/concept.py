@@ -35,11 +35,6 @@ class Laterality(StrEnum):
         code, display = _LATERALITY_CODES[self]
         return Coding(SNOMED, code, display)
 
-    @property
-    def opposite(self) -> Laterality:
-        """The other side; bilateral is its own opposite."""
-        return _OPPOSITES[self]
-
     @classmethod
     def from_dicom(cls, value: str) -> Laterality | None:
         """Return the side of (0020,0060) or (0020,0062); `None` for U, empty or anything else."""
@@ -50,11 +45,6 @@ _LATERALITY_CODES: Final = {
     Laterality.LEFT: ("7771000", "Left"),
     Laterality.RIGHT: ("24028007", "Right"),
     Laterality.BILATERAL: ("51440002", "Right and left"),
-}
-_OPPOSITES: Final = {
-    Laterality.LEFT: Laterality.RIGHT,
-    Laterality.RIGHT: Laterality.LEFT,
-    Laterality.BILATERAL: Laterality.BILATERAL,
 }
 # PS3.3 C.7.3.1.1.1 and C.8.11.3: R, L, U (unpaired), B (both).
 _DICOM_SIDES: Final = {
@@ -90,7 +80,7 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A projection: a SNOMED CT code of CID 4010 or 4014, and the ViewPosition value if any."""
+    """A projection: a SNOMED CT code of CID 4010, 4012 or 4014, and its ViewPosition if any."""
 
     code: str
     display: str

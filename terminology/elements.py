@@ -27,8 +27,6 @@ BROKEN: Final = (
     ValueError,
     TypeError,
     AttributeError,
-    KeyError,
-    IndexError,
     LookupError,
     NotImplementedError,
     OSError,

@@ -56,7 +56,7 @@ class UnknownConceptError(BodySiteError):
             where,
             f"'{code}' is not a concept of {version}",
             "a concept under 123037004 |Body structure| that the loaded release holds",
-            "Look it up with 'bodysite terminology search', or load a release that has it.",
+            "Look it up with 'bodysite terminology search'.",
         )
 
 

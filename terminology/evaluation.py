@@ -111,4 +111,4 @@ def evaluate(reader: TextReader, rows: Iterable[Expected]) -> Figures:
 
 
 def _current(reader: TextReader, code: str) -> str:
-    return reader.graph.current(code) if reader.holds(code) else code
+    return reader.graph.current(code) if code in reader.graph else code

@@ -19,21 +19,12 @@ from terminology.concept import Laterality, View
 from terminology.crosswalk import Crosswalk
 from terminology.elements import Elements
 from terminology.patient import age_years, flag_animals
-from terminology.statements import SIDES, TRUST, StatementReader, joint, on_side
-from terminology.text import TextReader
+from terminology.statements import CODED, SERIES_WORDS, SIDES, StatementReader, on_side
+from terminology.text import TextReader, common_side
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-# What is said of the series at hand; only this refines a part that is already particular.
-_OF_THE_SERIES: Final = frozenset(
-    {
-        "SeriesDescription",
-        "ProtocolName",
-        "AcquisitionDeviceProcessingDescription",
-        "PerformedProcedureStepDescription",
-    }
-)
 # A word less sure than this does not refine what a more trusted attribute says.
 REFINES_FROM: Final = 0.7
 # Structures so general that a description may say more than they do, in any modality: 66019005
@@ -58,12 +49,6 @@ _LIMBS: Final = ("53120007", "61685007")
 _BOTH: Final = Laterality.BILATERAL
 # Window and kernel names of CT series, of whatever region: 39607008 |Lung|, 72410000 |Mediastinum|.
 _WINDOWS: Final = frozenset({"39607008", "72410000"})
-# 399033003 |frontal| is AP or PA, 399067008 |lateral| is left or right, not said which.
-_BROADER_VIEWS: Final = {
-    "399033003": frozenset({"399348003", "272479007"}),
-    "399067008": frozenset({"399173006", "399198007", "399260004", "399352003"}),
-    "399182000": frozenset({"399236003", "399184004", "399368009", "399099002"}),
-}
 
 
 class HeaderReader:
@@ -178,8 +163,9 @@ class HeaderReader:
         general, refined = sites[0], statement.sites[0]
         if (refined.confidence or 0) < REFINES_FROM:
             return False
+        # Only words of the series at hand refine a part that is already particular.
         if general.code not in _GENERAL and (
-            modality not in _RADIOGRAPHS or statement.keyword not in _OF_THE_SERIES
+            modality not in _RADIOGRAPHS or statement.keyword not in SERIES_WORDS
         ):
             return False
         return self._graph.subsumes(general.code, refined.code)
@@ -219,7 +205,7 @@ class HeaderReader:
     ) -> Laterality | None:
         """Return the side: of the statement that gave the site, of the tags, of the words."""
         tagged = [s for s in statements if s.keyword in SIDES]
-        coded = [first] if first is not None and first.keyword in TRUST[:3] else []
+        coded = [first] if first is not None and first.keyword in CODED else []
         order = [*coded, *tagged, *([first] if first is not None else []), *statements]
         known = [s for s in order if s.laterality is not None]
         if not known:
@@ -228,7 +214,7 @@ class HeaderReader:
         if chosen.keyword == "FrameAnatomySequence":
             # Frames of the left and of the right are no contradiction.
             frames = [s for s in known if s.keyword == "FrameAnatomySequence"]
-            whole = joint(s.laterality for s in frames)
+            whole = common_side(s.laterality for s in frames)
             if whole is not chosen.laterality:
                 known = [s for s in known if s not in frames]
                 chosen = replace(chosen, laterality=whole)
@@ -250,27 +236,28 @@ class HeaderReader:
             return None
         chosen = order[0]
         for other in order[1:]:
-            if other.view and chosen.view and not _same_view(other.view, chosen.view):
+            if other.view and chosen.view and not self._same_view(other.view, chosen.view):
                 conflicts.append(
                     f"{other.keyword} says {other.view.display}, "
                     f"{chosen.keyword} says {chosen.view.display}"
                 )
         return chosen.view
 
-
-def _same_view(one: View, other: View) -> bool:
-    return (
-        one.code == other.code
-        or other.code in _BROADER_VIEWS.get(one.code, ())
-        or one.code in _BROADER_VIEWS.get(other.code, ())
-    )
+    def _same_view(self, one: View, other: View) -> bool:
+        """Return whether the views are one, or one of them only says less: frontal beside AP."""
+        broader = self._words.broader_views
+        return (
+            one.code == other.code
+            or broader.get(one.code) == other.code
+            or broader.get(other.code) == one.code
+        )
 
 
 def _names_window(statement: HeaderStatement, modality: str | None) -> bool:
     """Return whether words of a CT series may name its window instead of what was examined."""
     return (
         modality == "CT"
-        and statement.keyword in _OF_THE_SERIES
+        and statement.keyword in SERIES_WORDS
         and bool(statement.sites)
         and all(site.code in _WINDOWS for site in statement.sites)
     )

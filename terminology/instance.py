@@ -29,8 +29,6 @@ def instance_of(dataset: Dataset) -> Instance:
     """
     elements = Elements(dataset)
     study, series, image = (_uid(elements, keyword) for keyword in _UIDS)
-    meta = getattr(dataset, "file_meta", None)
-    syntax = Elements(meta).text("TransferSyntaxUID") if meta is not None else ""
     return Instance(
         study_uid=study,
         series_uid=series,
@@ -43,10 +41,6 @@ def instance_of(dataset: Dataset) -> Instance:
         started=_started(elements),
         series_number=_whole(elements, "SeriesNumber"),
         instance_number=_whole(elements, "InstanceNumber"),
-        number_of_frames=_whole(elements, "NumberOfFrames"),
-        transfer_syntax_uid=syntax or None,
-        manufacturer=elements.text("Manufacturer") or None,
-        manufacturer_model_name=elements.text("ManufacturerModelName") or None,
     )
 
 

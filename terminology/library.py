@@ -33,9 +33,8 @@ class Terminology:
         """
         graph = BodyStructureGraph.load(folder)
         crosswalk = Crosswalk.load(folder)
-        words = HeaderWords.load(folder) if folder else HeaderWords.load()
-        text = TextReader(words, graph)
-        return cls(graph, crosswalk, text, HeaderReader(text, crosswalk, graph))
+        text = TextReader(HeaderWords.load(folder), graph)
+        return cls(graph, crosswalk, text, HeaderReader(text, crosswalk, graph, folder))
 
 
 @lru_cache(maxsize=1)

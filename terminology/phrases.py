@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rapidfuzz import process
@@ -63,7 +63,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A stretch of tokens and what it was read as; `other` is its second meaning, if any."""
+    """A stretch of tokens, and the row it was read as, if any.
+
+    `other` is a second meaning of the same words; `factor` is how much of the row's confidence
+    stays; `joined` marks a letter of a side that was written onto its part (LHAND).
+    """
 
     first: int
     last: int
@@ -71,6 +75,7 @@ class Item:
     other: Entry | None = None
     factor: float = EXACT
     note: str | None = None
+    joined: bool = False
 
 
 class PhraseFinder:
@@ -80,13 +85,13 @@ class PhraseFinder:
     ----------
     words
         The vocabulary.
-    holds
-        Whether the body structures have a code; words of other codes are not found.
+    codes
+        The body structures; words of other codes are not found.
     """
 
-    def __init__(self, words: HeaderWords, holds: Callable[[str], bool]) -> None:
-        self.words = words
-        self._holds = holds
+    def __init__(self, words: HeaderWords, codes: Container[str]) -> None:
+        self._words = words
+        self._codes = codes
         self._affixes = affix_table(words)
         self._longest_affix = max(map(len, self._affixes), default=0)
 
@@ -100,8 +105,37 @@ class PhraseFinder:
             place = found[-1].last + 1
         return items
 
+    def nearest(self, token: str) -> tuple[Entry, int] | None:
+        """Return the one site whose word `token` is nearest to, and how many letters differ."""
+        if len(token) < SHORTEST_FUZZY or not token.isalpha() or not token.isascii():
+            return None
+        words = self._words
+        # The ending of a procedure's name says nothing of the part: sialogram, scanogram.
+        stem = _PROCEDURE.sub("", token)
+        allowed = 1 if len(stem) < TWO_LETTERS_FROM else 2
+        near = [
+            (word, int(distance))
+            for word, distance, _ in process.extract(
+                token, words.fuzzy_words, scorer=OSA.distance, score_cutoff=allowed, limit=12
+            )
+            if _plausible(token, word) and self._known(words.sites[(word,)])
+        ]
+        if not near:
+            return None
+        distance = min(found for _, found in near)
+        # A word that is known to be no body part is as good an explanation.
+        others = process.extract(
+            token, words.other_words, scorer=OSA.distance, score_cutoff=distance, limit=12
+        )
+        if any(word[0] == token[0] for word, _, _ in others):
+            return None
+        entries = [words.sites[(word,)] for word, found in near if found == distance]
+        if len({entry.code for entry in entries}) != 1:
+            return None
+        return max(entries, key=lambda entry: entry.confidence), distance
+
     def _phrase(self, tokens: Sequence[Token], place: int) -> list[Item]:
-        words = self.words
+        words = self._words
         for count in range(min(words.longest, len(tokens) - place), 0, -1):
             key = tuple(token.folded for token in tokens[place : place + count])
             site, other = words.sites.get(key), words.others.get(key)
@@ -118,7 +152,7 @@ class PhraseFinder:
 
     def _word(self, tokens: Sequence[Token], place: int, length: int) -> list[Item]:
         token = tokens[place].folded
-        if (entry := self.words.joined.get(token)) is not None and self._known(entry):
+        if (entry := self._words.joined.get(token)) is not None and self._known(entry):
             return [Item(place, place, entry, None, JOINED)]
         if place + 1 < len(tokens) and (items := self._two_as_one(tokens, place)):
             return items
@@ -132,7 +166,7 @@ class PhraseFinder:
             and (item := self._cut(token, place))
         ):
             return [item]
-        if (entry := self.words.dropped.get(token)) is not None and self._known(entry):
+        if (entry := self._words.dropped.get(token)) is not None and self._known(entry):
             return [Item(place, place, entry, None, DROPPED, "a letter with an accent is lost")]
         return [Item(place, place, None)]
 
@@ -140,13 +174,13 @@ class PhraseFinder:
         left, right = tokens[place], tokens[place + 1]
         gap = right.start - left.end
         if 1 <= gap <= 2:
-            entry = self.words.damaged.get(f"{left.text.casefold()}{LOST}{right.text.casefold()}")
+            entry = self._words.damaged.get(f"{left.text.casefold()}{LOST}{right.text.casefold()}")
             if entry is not None and self._known(entry):
                 note = "a letter with an accent is damaged"
                 return [Item(place, place + 1, entry, None, DAMAGED, note)]
         # Cut between a small letter and a capital, which "cCT" is not.
         if gap == 0 or (gap == 1 and len(left.folded) >= 3 and len(right.folded) >= 3):
-            entry = self.words.sites.get((left.folded + right.folded,))
+            entry = self._words.sites.get((left.folded + right.folded,))
             if entry is not None and self._known(entry):
                 return [Item(place, place + 1, entry, None, JOINED)]
         return []
@@ -154,20 +188,20 @@ class PhraseFinder:
     def _side_joined(self, token: str, place: int) -> list[Item]:
         """Read LHAND, HANDL, RKNEE: one letter of a side at a part that has one."""
         for letter, rest in ((token[:1], token[1:]), (token[-1:], token[:-1])):
-            side = self.words.others.get((letter,))
+            side = self._words.others.get((letter,))
             site = self._affixes.get(rest)
             if (
                 side is not None
                 and side.kind is Kind.LATERALITY
                 and site is not None
                 and site.kind is Kind.SITE
-                and rest in self.words.paired_affixes
+                and rest in self._words.paired_affixes
                 and self._known(site)
                 and same_language(side, site.languages)
             ):
                 return [
                     Item(place, place, site, None, SIDE_JOINED),
-                    Item(place, place, replace(side, kind=Kind.LATERALITY, words=0)),
+                    Item(place, place, side, joined=True),
                 ]
         return []
 
@@ -210,7 +244,7 @@ class PhraseFinder:
         while start < len(token):
             for end in range(len(token), start, -1):
                 key = (token[start:end],)
-                entry = self.words.sites.get(key) or self.words.others.get(key)
+                entry = self._words.sites.get(key) or self._words.others.get(key)
                 if entry is not None and (entry.kind is not Kind.SITE or self._known(entry)):
                     items.append(Item(place, place, entry, None, COMPOUND))
                     start = end
@@ -223,15 +257,15 @@ class PhraseFinder:
         # PS3.5: a code string has at most 16 characters, so vendors cut what is longer.
         if len(token) < 3:
             return None
-        found = {
-            entry.value or text: entry
-            for text, entry in self.words.truncated.items()
+        whole = {
+            entry.value or text
+            for text, entry in self._words.truncated.items()
             if text.startswith(token) and text != token
         }
-        if len(found) != 1:
+        if len(whole) != 1:
             return None
-        word = next(iter(found))
-        entry = self.words.sites.get((word,))
+        word = whole.pop()
+        entry = self._words.sites.get((word,))
         if entry is None or not self._known(entry):
             return None
         note = f"'{token}' read as the beginning of '{word}'"
@@ -240,39 +274,10 @@ class PhraseFinder:
     def _meaning(self, piece: Entry) -> Entry:
         if piece.kind is not Kind.AFFIX:
             return piece
-        return self.words.others.get((fold(piece.value or piece.phrase),), piece)
+        return self._words.others.get((fold(piece.value or piece.phrase),), piece)
 
     def _known(self, entry: Entry) -> bool:
-        return entry.kind is not Kind.SITE or self._holds(entry.code)
-
-    def nearest(self, token: str) -> tuple[Entry, int] | None:
-        """Return the one site whose word `token` is nearest to, and how many letters differ."""
-        if len(token) < SHORTEST_FUZZY or not token.isalpha() or not token.isascii():
-            return None
-        words = self.words
-        # The ending of a procedure's name says nothing of the part: sialogram, scanogram.
-        stem = _PROCEDURE.sub("", token)
-        allowed = 1 if len(stem) < TWO_LETTERS_FROM else 2
-        near = [
-            (word, int(distance))
-            for word, distance, _ in process.extract(
-                token, words.fuzzy_words, scorer=OSA.distance, score_cutoff=allowed, limit=12
-            )
-            if _plausible(token, word) and self._known(words.sites[(word,)])
-        ]
-        if not near:
-            return None
-        distance = min(found for _, found in near)
-        # A word that is known to be no body part is as good an explanation.
-        others = process.extract(
-            token, words.other_words, scorer=OSA.distance, score_cutoff=distance, limit=12
-        )
-        if any(word[0] == token[0] for word, _, _ in others):
-            return None
-        entries = [words.sites[(word,)] for word, found in near if found == distance]
-        if len({entry.code for entry in entries}) != 1:
-            return None
-        return max(entries, key=lambda entry: entry.confidence), distance
+        return entry.kind is not Kind.SITE or entry.code in self._codes
 
 
 def tokenise(text: str) -> list[Token]:

@@ -23,7 +23,7 @@ def search(graph: BodyStructureGraph, text: str, limit: int | None = 20) -> tupl
     Order: the term equals the text; the display before a synonym; shorter terms first; then the
     term and the code. A code as `text` finds its concept. `limit=None` returns all.
     """
-    wanted = fold(text).split()
+    wanted = search_key(text).split()
     if not wanted:
         return ()
     if text.strip() in graph:
@@ -41,11 +41,11 @@ def search(graph: BodyStructureGraph, text: str, limit: int | None = 20) -> tupl
 
 def matches(concept: Concept, text: str) -> bool:
     """Return whether one term of `concept` has every word of `text`; true for no words."""
-    wanted = fold(text).split()
+    wanted = search_key(text).split()
     return not wanted or any(True for _ in _ranks(concept, wanted))
 
 
-def fold(text: str) -> str:
+def search_key(text: str) -> str:
     """Return `text` without accents, case and punctuation, words set apart by single spaces."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(char if char.isalnum() else " " for char in plain if _is_base(char))
@@ -59,7 +59,7 @@ def _is_base(char: str) -> bool:
 def _ranks(concept: Concept, wanted: list[str]) -> list[tuple[bool, bool, int, str]]:
     found = []
     for term in (concept.display, *concept.synonyms):
-        words = fold(term).split()
+        words = search_key(term).split()
         if all(any(word.startswith(want) for word in words) for want in wanted):
             found.append((words != wanted, term != concept.display, len(term), term))
     return found

@@ -1,6 +1,6 @@
 """Read, check and write `.sssom.tsv` tables.
 
-The format is SSSOM 1.0 TSV with the metadata embedded as a ``#`` block of YAML
+The format is SSSOM 1.1 TSV with the metadata embedded as a ``#`` block of YAML
 (https://mapping-commons.github.io/sssom/). Columns stand in the canonical order of the standard,
 columns that are empty throughout are left out, extension slots come last.
 """
@@ -16,7 +16,7 @@ import yaml
 
 from terminology.concept import Laterality
 from terminology.errors import RowProblem, TableError
-from terminology.identifiers import cui_problem, sctid_problem
+from terminology.identifiers import cui_problem, irma_anatomy_problem, sctid_problem
 from terminology.mapping import NO_TERM_FOUND, PREDICATES, MappingSet, SemanticMapping
 from terminology.tables import numbered_lines
 
@@ -254,6 +254,10 @@ def _row_problems(name: str, line: int, slots: dict[str, str]) -> list[RowProble
     subject = slots.get("subject_id", "")
     if subject.startswith("UMLS:") and (reason := cui_problem(subject.removeprefix("UMLS:"))):
         refuse("subject_id", f"'{subject}' {reason}", "a CUI such as UMLS:C0024109")
+    if subject.startswith("irma:") and (
+        reason := irma_anatomy_problem(subject.removeprefix("irma:"))
+    ):
+        refuse("subject_id", f"'{subject}' {reason}", "an IRMA code such as irma:414")
     confidence = slots.get("confidence")
     if confidence and not _is_fraction(confidence):
         refuse("confidence", f"'{confidence}'", "a number from 0 to 1")

@@ -19,7 +19,7 @@ from terminology.crosswalk import DICOM_BODY_PART, Crosswalk
 from terminology.elements import Elements, tag_text
 from terminology.errors import DicomError
 from terminology.tables import Row, mappings_folder, read_rows
-from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader
+from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader, common_side
 from terminology.words import Kind, lookup_view
 
 if TYPE_CHECKING:
@@ -27,36 +27,31 @@ if TYPE_CHECKING:
 
 SNOMED_RT_TABLE: Final = "snomed-rt.tsv"
 _RT_COLUMNS: Final = ("srt", "code", "display", "source")
-# The order of trust among attributes that name a site: codes before words, what is said of the
-# image before what is said of the series, and that before what is said of the whole study.
-TRUST: Final = (
-    "FrameAnatomySequence",
-    "AnatomicRegionSequence",
-    "PrimaryAnatomicStructureSequence",
-    "BodyPartExamined",
+_FRAMES: Final = "FrameAnatomySequence"
+_ANATOMY: Final = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
+_BODY_PART: Final = "BodyPartExamined"
+_REQUEST: Final = "RequestAttributesSequence"
+_PROCEDURE_CODES: Final = ("RequestedProcedureCodeSequence", "ProcedureCodeSequence")
+# What says the site as a code, what says it in words of the series, and in words of the study.
+CODED: Final = (_FRAMES, *_ANATOMY)
+SERIES_WORDS: Final = (
     "SeriesDescription",
     "ProtocolName",
     "AcquisitionDeviceProcessingDescription",
     "PerformedProcedureStepDescription",
-    "RequestAttributesSequence",
+)
+STUDY_WORDS: Final = (
+    _REQUEST,
     "RequestedProcedureDescription",
-    "RequestedProcedureCodeSequence",
-    "ProcedureCodeSequence",
+    *_PROCEDURE_CODES,
     "StudyDescription",
 )
-# Sides: (0020,9072) and (0020,0062) belong to the image, (0020,0060) to the series.
+# The order of trust among attributes that name a site: codes before words, what is said of the
+# image before what is said of the series, and that before what is said of the whole study.
+TRUST: Final = (*CODED, _BODY_PART, *SERIES_WORDS, *STUDY_WORDS)
+# Sides: (0020,0062) belongs to the image, (0020,0060) to the series. (0020,9072) is read with the
+# anatomy of its frame.
 SIDES: Final = ("ImageLaterality", "Laterality")
-_DESCRIPTIONS: Final = frozenset(
-    {
-        "SeriesDescription",
-        "ProtocolName",
-        "AcquisitionDeviceProcessingDescription",
-        "PerformedProcedureStepDescription",
-        "RequestedProcedureDescription",
-        "StudyDescription",
-    }
-)
-_CODED_PROCEDURES: Final = frozenset({"RequestedProcedureCodeSequence", "ProcedureCodeSequence"})
 # Words of a description are about the whole series or study, not surely about this image.
 DESCRIPTION_FACTOR: Final = 0.95
 # A coded meaning is read as text only when its code is not known.
@@ -95,6 +90,18 @@ class _Code:
     meaning: str
 
 
+def read_snomed_rt(folder: Path | None = None) -> dict[str, Row]:
+    """Return the rows of `snomed-rt.tsv` in `folder` by SNOMED RT code.
+
+    Raises
+    ------
+    TableError
+        The table is missing or malformed.
+    """
+    rows = read_rows((folder or mappings_folder()) / SNOMED_RT_TABLE, _RT_COLUMNS)
+    return {row["srt"]: row for row in rows}
+
+
 class StatementReader:
     """Reads the attributes of a header one by one; safe to share between threads.
 
@@ -120,8 +127,7 @@ class StatementReader:
         self._text = text
         self._crosswalk = crosswalk
         self._graph = graph
-        rows = read_rows((folder or mappings_folder()) / SNOMED_RT_TABLE, _RT_COLUMNS)
-        self._rt: dict[str, Row] = {row["srt"]: row for row in rows}
+        self._rt = read_snomed_rt(folder)
         self._views_by_code, self._views_by_value = _views(text)
         self._breast_views = BREAST_VIEWS | {
             entry.view.code
@@ -134,20 +140,19 @@ class StatementReader:
     def read(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
         """Yield what the attributes of a header say, the most trusted first."""
         yield from self._frame_anatomy(elements)
-        for keyword in TRUST[1:3]:
+        for keyword in _ANATOMY:
             yield from self._anatomy(elements, keyword)
-        if value := elements.text("BodyPartExamined"):
+        if value := elements.text(_BODY_PART):
             yield self._body_part(value, modality)
-        for keyword in TRUST[4:]:
-            if keyword in _DESCRIPTIONS:
-                if value := elements.text(keyword):
-                    yield self._described(keyword, value, modality)
-            elif keyword in _CODED_PROCEDURES:
+        for keyword in (*SERIES_WORDS, *STUDY_WORDS):
+            if keyword == _REQUEST:
+                yield from self._request(elements, modality)
+            elif keyword in _PROCEDURE_CODES:
                 for item in elements.items(keyword):
                     if meaning := item.text("CodeMeaning"):
                         yield self._described(keyword, meaning, modality)
-            else:
-                yield from self._request(elements, modality)
+            elif value := elements.text(keyword):
+                yield self._described(keyword, value, modality)
         for keyword in SIDES:
             if value := elements.text(keyword):
                 side = Laterality.from_dicom(value)
@@ -171,7 +176,7 @@ class StatementReader:
                 "a keyword such as BodyPartExamined or StudyDescription",
                 "Spell it as PS3.6 does, without blanks.",
             ) from None
-        if keyword == "BodyPartExamined":
+        if keyword == _BODY_PART:
             return self._body_part(value, modality)
         if keyword in SIDES:
             return _statement(keyword, value, laterality=Laterality.from_dicom(value))
@@ -186,15 +191,15 @@ class StatementReader:
             *elements.items("PerFrameFunctionalGroupsSequence", 64),
         ]
         for group in groups:
-            for frame in group.items("FrameAnatomySequence", 1):
+            for frame in group.items(_FRAMES, 1):
                 side = Laterality.from_dicom(frame.text("FrameLaterality"))
-                for keyword in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
+                for keyword in _ANATOMY:
                     for statement in self._anatomy(frame, keyword):
                         found = replace(
                             statement,
-                            keyword="FrameAnatomySequence",
-                            tag=tag_text("FrameAnatomySequence"),
-                            evidence=_sourced(statement.evidence, "FrameAnatomySequence"),
+                            keyword=_FRAMES,
+                            tag=tag_text(_FRAMES),
+                            evidence=_sourced(statement.evidence, _FRAMES),
                         )
                         if side is not None and found.laterality is None:
                             found = on_side(found, side, self._unpaired)
@@ -206,7 +211,7 @@ class StatementReader:
         modifiers = keyword.replace("Sequence", "ModifierSequence")
         for item in elements.items(keyword):
             code = _code(item)
-            side = joint(_SIDE_CODES.get(_code(m).value) for m in item.items(modifiers))
+            side = common_side(_SIDE_CODES.get(_code(m).value) for m in item.items(modifiers))
             if code.value or code.meaning:
                 yield self._coded(keyword, code, side)
 
@@ -221,7 +226,7 @@ class StatementReader:
             known = row is not None
             if row is not None:
                 sctid, rows = row["code"], (row.ref,)
-        if (known or not code.designator) and self._text.holds(sctid):
+        if (known or not code.designator) and sctid in self._graph:
             site = self._site(sctid, side, 1.0 if code.designator else 0.9)
             evidence = Evidence(keyword, (code.value,), rows)
             return _statement(keyword, code.value, (site,), site.laterality, evidence=(evidence,))
@@ -232,11 +237,11 @@ class StatementReader:
         return _statement(keyword, code.value, sites, side or reading.laterality, evidence=found)
 
     def _body_part_examined(self, value: str, modality: str | None) -> HeaderStatement:
-        keyword = "BodyPartExamined"
+        keyword = _BODY_PART
         translation = self._crosswalk.translate(Coding(DICOM_BODY_PART, value.strip()))
         if translation.targets:
             target = translation.targets[0]
-            if self._text.holds(target.code):
+            if target.code in self._graph:
                 site = self._site(target.code, target.laterality, target.confidence)
                 evidence = Evidence(keyword, (value,), target.rows)
                 return _statement(keyword, value, (site,), site.laterality, evidence=(evidence,))
@@ -264,8 +269,7 @@ class StatementReader:
         )
 
     def _request(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
-        keyword = "RequestAttributesSequence"
-        for item in elements.items(keyword):
+        for item in elements.items(_REQUEST):
             values = [
                 item.text("ScheduledProcedureStepDescription"),
                 item.text("RequestedProcedureDescription"),
@@ -273,7 +277,7 @@ class StatementReader:
             for inner in ("ScheduledProtocolCodeSequence", "RequestedProcedureCodeSequence"):
                 values.extend(code.text("CodeMeaning") for code in item.items(inner))
             for value in dict.fromkeys(filter(None, values)):
-                yield self._described(keyword, value, modality)
+                yield self._described(_REQUEST, value, modality)
 
     def _view_statements(
         self, elements: Elements, modality: str | None
@@ -306,7 +310,7 @@ class StatementReader:
             modality == "MG"
             and view is not None
             and view.code in self._breast_views
-            and self._text.holds(BREAST)
+            and BREAST in self._graph
         ):
             sites = (self._site(BREAST, None, DESCRIPTION_FACTOR),)
             note = f"{view.display} is a view of the breast in mammography"
@@ -385,9 +389,3 @@ def _sourced(evidence: Sequence[Evidence], keyword: str) -> tuple[Evidence, ...]
 
 def _rests(row: Row | None) -> tuple[Evidence, ...]:
     return () if row is None else (Evidence("ViewCodeSequence", (row["srt"],), (row.ref,)),)
-
-
-def joint(sides: Iterable[Laterality | None]) -> Laterality | None:
-    """Return the one side of `sides`, bilateral where they differ."""
-    found = {side for side in sides if side is not None}
-    return Laterality.BILATERAL if len(found) > 1 else next(iter(found), None)

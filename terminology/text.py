@@ -42,11 +42,26 @@ LONGEST_VALUE: Final = 1024
 # Cross-sectional and other modalities in which AP, axial or lateral name no projection.
 NO_PROJECTION: Final = frozenset({"CT", "MR", "PT", "NM", "US", "ST", "OCT", "IVUS", "SR"})
 
+# 76752008 |Breast|.
+BREAST: Final = "76752008"
+# 399368009 |medio-lateral oblique|, 399192008 and 399101009 |cranio-caudal exaggerated|, and
+# 399188001 |superolateral to inferomedial oblique| are taken of breasts only.
+BREAST_VIEWS: Final = frozenset({"399368009", "399192008", "399101009", "399188001"})
+_LATERAL: Final = "399067008"
+_SIDED_LATERAL: Final = {
+    Laterality.LEFT: View("399173006", "left lateral", "LL"),
+    Laterality.RIGHT: View("399198007", "right lateral", "RL"),
+}
+# Letters that stand before or behind the part they are the side of.
+_EITHER_SIDE: Final = frozenset({"l", "r"})
+
 _BOUNDARY = re.compile(r"[,;:\n(]|\.\s|\s-\s")
 
 
 @dataclass(frozen=True, slots=True)
 class _Mention:
+    """A part that the value names: the unsided concept, and the tokens and rows it rests on."""
+
     code: str
     display: str
     confidence: float
@@ -73,7 +88,7 @@ class TextReader:
     def __init__(self, words: HeaderWords, graph: BodyStructureGraph) -> None:
         self.words = words
         self.graph = graph
-        self._finder = PhraseFinder(words, self.holds)
+        self._finder = PhraseFinder(words, graph)
         self._cached = lru_cache(maxsize=CACHE_SIZE)(self._read)
 
     def read(self, value: str, *, modality: str | None = None) -> TextReading:
@@ -84,10 +99,6 @@ class TextReader:
         """
         return self._cached(value[:LONGEST_VALUE], modality)
 
-    def holds(self, code: str) -> bool:
-        """Return whether the body structures have `code`."""
-        return code in self.graph
-
     def _read(self, value: str, modality: str | None) -> TextReading:
         text = repaired(value)
         tokens = tokenise(text)
@@ -97,7 +108,7 @@ class TextReader:
             mentions, items = self._misspelt(tokens, items)
         mentions = self._without_weak(mentions, items, tokens) or self._projected(items, modality)
         items = [self._settled(item, mentions) for item in items]
-        modality = modality or _modality(items)
+        modality = modality or _implied_modality(items)
         views = self._views(items, modality, mentions)
         sides = self._sides(items, mentions, views)
         view, view_item, view_note = self._view(views, sides, mentions)
@@ -207,7 +218,7 @@ class TextReader:
                 entry is not None
                 and entry.view is not None
                 and required((entry.view.code in BREAST_VIEWS, entry.when == "mammography"))
-                and self.holds(BREAST)
+                and BREAST in self.graph
             ):
                 concept = self.graph.lookup(BREAST)
                 return [
@@ -289,7 +300,7 @@ class TextReader:
         for size in range(min(len(mentions), 6), 1, -1):
             for group in combinations(mentions, size):
                 region = self.words.regions.get(frozenset(m.code for m in group))
-                if region is None or not self.holds(region.code):
+                if region is None or region.code not in self.graph:
                     continue
                 concept = self.graph.lookup(region.code)
                 joined = _Mention(
@@ -300,7 +311,7 @@ class TextReader:
                     last=group[-1].last,
                     rows=(*(row for m in group for row in m.rows), region.ref),
                     languages=group[0].languages,
-                    laterality=_common_side(m.laterality for m in group),
+                    laterality=common_side(m.laterality for m in group),
                     note="parts with one concept for all of them",
                 )
                 rest = [m for m in mentions if m not in group]
@@ -362,7 +373,7 @@ class TextReader:
         views: Sequence[Item],
     ) -> bool:
         """Return whether a word of a side is one here: two letters are one in their language."""
-        if entry.words == 0 or len(entry.phrase) > 2 or entry.phrase >= UNSPACED:
+        if items[place].joined or len(entry.phrase) > 2 or entry.phrase >= UNSPACED:
             return True
         if len(entry.phrase) == 2:
             return "und" in entry.languages or any(
@@ -425,6 +436,10 @@ class TextReader:
         sides: list[tuple[Item, Laterality]],
         mentions: Sequence[_Mention],
     ) -> tuple[View | None, Item | None, str | None]:
+        """Return the view, the words of it, and why there is none where several are named.
+
+        The left of "chest left lateral" is the view's and no longer a side: it leaves `sides`.
+        """
         found: dict[str, Item] = {}
         for item in views:
             if item.entry is not None and item.entry.view is not None:
@@ -457,7 +472,7 @@ class TextReader:
         view: Item | None,
     ) -> tuple[Site, ...]:
         distinct = {side for _, side in sides}
-        shared = _common_side(side for _, side in sides)
+        shared = common_side(side for _, side in sides)
         sites = []
         for mention in mentions:
             side = mention.laterality
@@ -467,18 +482,6 @@ class TextReader:
                 side = shared
             sites.append(Site(mention.code, mention.display, side, mention.confidence))
         return tuple(sites)
-
-
-_EITHER_SIDE: Final = frozenset({"l", "r"})
-BREAST: Final = "76752008"
-# 399368009 |medio-lateral oblique|, 399192008 and 399101009 |cranio-caudal exaggerated|, and
-# 399188001 |superolateral to inferomedial oblique| are taken of breasts only.
-BREAST_VIEWS: Final = frozenset({"399368009", "399192008", "399101009", "399188001"})
-_LATERAL: Final = "399067008"
-_SIDED_LATERAL: Final = {
-    Laterality.LEFT: View("399173006", "left lateral", "LL"),
-    Laterality.RIGHT: View("399198007", "right lateral", "RL"),
-}
 
 
 def _range_resolved(
@@ -497,7 +500,7 @@ def _range_resolved(
     return mentions
 
 
-def _modality(items: Iterable[Item]) -> str | None:
+def _implied_modality(items: Iterable[Item]) -> str | None:
     for item in items:
         if item.entry is not None and item.entry.kind is Kind.TECHNIQUE and item.entry.value:
             return item.entry.value
@@ -520,11 +523,12 @@ def _is_letter(item: Item) -> bool:
     """Return whether the item is a single letter that stands alone, such as L for left."""
     entry = item.entry
     return (
-        entry is not None and entry.words > 0 and len(entry.phrase) == 1 and entry.phrase < UNSPACED
+        entry is not None and not item.joined and len(entry.phrase) == 1 and entry.phrase < UNSPACED
     )
 
 
-def _common_side(sides: Iterable[Laterality | None]) -> Laterality | None:
+def common_side(sides: Iterable[Laterality | None]) -> Laterality | None:
+    """Return the one side of `sides`, bilateral where they differ."""
     found = {side for side in sides if side is not None}
     if len(found) > 1:
         return Laterality.BILATERAL
@@ -536,7 +540,7 @@ def _overall_side(
 ) -> Laterality | None:
     if sites:
         return sites[0].laterality
-    return _common_side(side for _, side in sides)
+    return common_side(side for _, side in sides)
 
 
 def _distance(item: Item, mention: _Mention) -> int:

@@ -35,6 +35,7 @@ _VIEW_COLUMNS: Final = (
     "code",
     "display",
     "dicom",
+    "broader",
     "laterality",
     "when",
     "language",
@@ -84,14 +85,13 @@ class Entry:
     """One row of the vocabulary, as the reader meets it.
 
     `code` and `confidence` are set for sites, `view` and `when` for views, `value` for the
-    others. `words` counts the tokens of the phrase.
+    others.
     """
 
     kind: Kind
     phrase: str
     ref: str
     languages: frozenset[str] = frozenset()
-    words: int = 1
     code: str = ""
     display: str = ""
     confidence: float = 0.0
@@ -147,6 +147,8 @@ class HeaderWords:
     `sites` and `others` go from folded tokens to the row; `joined` from the same tokens written
     as one word; `accented` holds words of up to three letters that count only with their
     accents; `damaged` and `dropped` hold words whose accented letter was replaced or lost.
+    `broader_views` goes from the code of a view to that of the one which says less of the same
+    projection: from left lateral to lateral.
     """
 
     sites: dict[tuple[str, ...], Entry] = field(default_factory=dict)
@@ -159,6 +161,7 @@ class HeaderWords:
     paired_affixes: frozenset[str] = frozenset()
     truncated: dict[str, Entry] = field(default_factory=dict)
     regions: dict[frozenset[str], Region] = field(default_factory=dict)
+    broader_views: dict[str, str] = field(default_factory=dict)
     unpaired: frozenset[str] = frozenset()
     longest: int = 1
 
@@ -208,7 +211,6 @@ class HeaderWords:
                 phrase=label,
                 ref=f"{WORDS_TABLE}:{row.line}",
                 languages=frozenset((row.subject_language or "und").split("|")),
-                words=len(tokens_of(fold(label))),
                 code="" if row.no_match else sssom.object_code(row),
                 display=row.object_label or "",
                 confidence=row.confidence if row.confidence is not None else 0.9,
@@ -266,7 +268,6 @@ class HeaderWords:
                 phrase=row["token"],
                 ref=row.ref,
                 languages=frozenset((row["language"] or "und").split("|")),
-                words=len(tokens_of(fold(row["token"]))),
                 value=row["value"],
                 laterality=Laterality(side) if side else None,
             )
@@ -294,6 +295,12 @@ class HeaderWords:
             if reason := sctid_problem(row["code"]):
                 problems.append(row.problem("code", f"'{row['code']}' {reason}", "an SCTID"))
                 continue
+            if row["broader"]:
+                if reason := sctid_problem(row["broader"]):
+                    what = f"'{row['broader']}' {reason}"
+                    problems.append(row.problem("broader", what, "an SCTID or nothing"))
+                    continue
+                self.broader_views[row["code"]] = row["broader"]
             if row["laterality"] not in {"", *Laterality}:
                 problems.append(
                     row.problem("laterality", f"'{row['laterality']}'", "left, right or bilateral")
@@ -304,7 +311,6 @@ class HeaderWords:
                 phrase=row["phrase"],
                 ref=row.ref,
                 languages=frozenset((row["language"] or "und").split("|")),
-                words=len(tokens_of(fold(row["phrase"]))),
                 laterality=Laterality(row["laterality"]) if row["laterality"] else None,
                 view=View(row["code"], row["display"], row["dicom"] or None),
                 when=row["when"],

@@ -153,3 +153,10 @@ def test_the_set_up_commands_are_those_that_make_runs() -> None:
         assert line in recipes["run"], line
     for tool in ("ruff check .", "ruff format --check .", "mypy", "pytest"):
         assert f".venv/bin/{tool}\n" in recipes["test"]
+
+
+def test_every_setting_is_listed_with_its_option() -> None:
+    from api.settings import Settings
+
+    for name in Settings.model_fields:
+        assert f"`BODYSITE_{name.upper()}`" in README, name

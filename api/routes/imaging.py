@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.annotator import check_modality
-from api.batch import Batch, answer, stored_entries, unstored_entries
+from api.batch import Batch, answer, once, stored_studies, unstored_entries
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
-from api.outcome import outcome_of
+from api.outcome import outcome_of, status_of
 from api.responses import FHIR_JSON, FhirResponse
-from api.uploads import ACCEPTED, items_of, receive
+from api.uploads import ACCEPTED, Upload, items_of, receive
 
 router = APIRouter(prefix="/r4", tags=["imaging"])
 
@@ -57,7 +57,7 @@ async def annotate(request: Request, service: ServiceDep) -> FhirResponse:
     """Annotate images and store what is known of them.
 
     200 with a Bundle when one file at least went through, an OperationOutcome entry for every
-    other one; 422 with an OperationOutcome when none did.
+    other one; 422 with an OperationOutcome when none did, 500 when that was a fault of ours.
     """
     persist = _persist(request)
     modality = check_modality(request.query_params.get("modality"))
@@ -69,7 +69,7 @@ async def annotate(request: Request, service: ServiceDep) -> FhirResponse:
 
 
 def _answer(
-    service: Service, uploads: list[Any], modality: str | None, persist: bool, base: str
+    service: Service, uploads: list[Upload], modality: str | None, persist: bool, base: str
 ) -> FhirResponse:
     items = items_of(uploads, service.settings.limits)
     batch = Batch.of(service.annotator.annotate_all(items, modality))
@@ -77,9 +77,11 @@ def _answer(
     service.metrics.files.labels("failed").inc(len(batch.failed))
     if not batch.annotated:
         issues = [issue for one in batch.failed for issue in outcome_of(one.error)["issue"]]
-        return FhirResponse({"resourceType": "OperationOutcome", "issue": issues}, status_code=422)
+        ours = any(status_of(one.error) >= 500 for one in batch.failed)
+        content = {"resourceType": "OperationOutcome", "issue": issues}
+        return FhirResponse(content, status_code=500 if ours else 422)
     if persist:
-        entries = stored_entries(batch, service.builder, service.store, base)
+        entries = once(stored_studies(batch, service.builder, service.store, base).values())
     else:
         entries = unstored_entries(batch, service.builder, base)
     return FhirResponse(answer(batch, entries))

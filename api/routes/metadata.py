@@ -7,11 +7,11 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.bundles import Entry, dump, searchset
-from api.capability import capability_statement, search_parameters
+from api.capability import capability_statement, operation_definitions, search_parameters
 from api.concept_maps import concept_maps
 from api.deps import Service, ServiceDep
 from api.responses import FhirResponse, of_status
@@ -19,11 +19,19 @@ from api.responses import FhirResponse, of_status
 router = APIRouter(tags=["service"])
 
 
+@router.get("/", include_in_schema=False)
+def start() -> RedirectResponse:
+    """Lead a person who typed the bare address to the help page."""
+    return RedirectResponse("/docs")
+
+
 @router.get("/r4/metadata", response_class=FhirResponse)
 def metadata(request: Request, service: ServiceDep) -> FhirResponse:
     """Return the CapabilityStatement."""
     version = service.terminology.graph.version
-    return FhirResponse(capability_statement(service.base(request), version))
+    with_tokens = bool(service.settings.tokens)
+    statement = capability_statement(service.base(request), version, with_tokens=with_tokens)
+    return FhirResponse(statement)
 
 
 Published = Callable[[Service], dict[str, dict[str, Any]]]
@@ -31,6 +39,7 @@ Published = Callable[[Service], dict[str, dict[str, Any]]]
 # What comes with the service and lives in no store: resource type → resources by id.
 _PUBLISHED: Final[dict[str, Published]] = {
     "ConceptMap": lambda service: concept_maps(service.terminology.crosswalk),
+    "OperationDefinition": lambda _: operation_definitions(),
     "SearchParameter": lambda _: search_parameters(),
 }
 

@@ -158,7 +158,7 @@ class _Evaluator(Transformer[Token, BitMap]):
                 token.start_pos,
                 f"unknown concept '{code}'",
                 f"a concept of {self._graph.version}",
-                "Look it up with 'bodysite terminology search', or load a release that has it.",
+                "Look it up with 'bodysite terminology search'.",
             )
         return BitMap([self._index.ordinal(code)])
 

@@ -333,3 +333,21 @@ def test_an_empty_folder_is_an_error_that_says_what_was_expected(tmp_path: Path)
     assert result.exit_code == 2
     assert "files annotated: 0" in result.stderr
     assert "Expected DICOM files" in result.stderr
+
+
+def test_two_phi_policies_never_meet_in_one_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(make_dicom(BodyPartExamined="HAND"))
+    database = f"sqlite:///{tmp_path}/x.sqlite"
+    assert run("annotate", str(path), "--phi", "keep", "--database", database).exit_code == 0
+    result = run("annotate", str(path), "--database", database)
+    assert result.exit_code == 2
+    assert "Use --phi keep, or another database" in result.stderr
+
+
+def test_a_token_file_must_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_bytes(b"\xff\xfe")
+    result = run("serve", "--token-file", str(path))
+    assert result.exit_code == 2
+    assert "cannot be read as UTF-8 text" in result.stderr

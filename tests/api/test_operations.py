@@ -322,3 +322,10 @@ def test_expand_refuses_what_it_would_have_to_leave_out(
     answer = client.get(f"/r4/ValueSet/$expand?url={SCT}%3Ffhir_vs&{query}")
     assert answer.status_code == status
     checked(answer.json())
+
+
+@pytest.mark.parametrize("name", ["target", "source", "conceptMap", "conceptMapVersion"])
+def test_translate_refuses_what_it_would_have_to_leave_out(client: Client, name: str) -> None:
+    answer = client.get(f"/r4/ConceptMap/$translate?system={IRMA}&code=414&{name}=x")
+    assert answer.status_code == 400
+    assert issues(checked(answer.json()))[0]["code"] == "not-supported"

@@ -268,3 +268,13 @@ def test_a_patient_is_found_by_the_pseudonym_and_nobody_else_is(client: Client, 
         # No Patient resource is here: a reference finds nothing, never everything.
         assert client.get(f"/r4/{kind}", params={name: "Patient/1"}).json()["total"] == 0
     assert client.get("/r4/ImagingStudy", params={"patient:not": "1"}).status_code == 400
+
+
+def test_a_study_is_found_by_every_site_of_an_image(client: Client) -> None:
+    study = of_type(
+        client.annotate(make_dicom(BodyPartExamined="HAND KNEE")).json(), "ImagingStudy"
+    )
+    for code in ("85562004", "72696002", "61685007", "53120007"):
+        query = {"bodysite:below": f"http://snomed.info/sct|{code}"}
+        found = client.get("/r4/ImagingStudy", params=query).json()
+        assert [entry["resource"]["id"] for entry in found["entry"]] == [study[0]["id"]], code

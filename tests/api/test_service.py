@@ -198,6 +198,9 @@ class _Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
+    def bind_policy(self, policy: str) -> None:
+        """Take any policy: the application is built before the store breaks."""
+
     def __getattr__(self, name: str) -> Any:
         raise self._error
 
@@ -262,3 +265,27 @@ def test_the_examples_of_the_help_page_work(client: Client) -> None:
             checked(answer.json())
             tried += 1
     assert tried == 6
+
+
+def test_the_operation_of_ours_is_published_and_tokens_are_announced(
+    client: Client, serve: Callable[..., Client]
+) -> None:
+    own = "https://w3id.org/bodysite/OperationDefinition/"
+    resources = client.get("/r4/metadata").json()["rest"][0]["resource"]
+    ours = [
+        operation["definition"]
+        for resource in resources
+        for operation in resource.get("operation", [])
+        if operation["definition"].startswith(own)
+    ]
+    assert len(ours) == 1
+    found = client.get(f"/r4/OperationDefinition/{ours[0].removeprefix(own)}")
+    assert checked(found.json())["url"] == ours[0]
+    assert "security" not in client.get("/r4/metadata").json()["rest"][0]
+    guarded = serve(tokens="secret").get("/r4/metadata").json()["rest"][0]
+    assert "Bearer" in guarded["security"]["description"]
+
+
+def test_the_bare_address_leads_to_the_help_page(client: Client) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

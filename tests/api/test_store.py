@@ -228,3 +228,14 @@ def test_a_criterion_of_very_many_values_is_answered_in_time(store: SqlStore) ->
         assert store.count(query) == expected
         assert len(found(store, query, 5)) == min(expected, 5)
     assert time.perf_counter() - begun < 20
+
+
+def test_a_database_keeps_one_phi_policy_for_life(database: str) -> None:
+    first = SqlStore(database)
+    first.bind_policy("keep")
+    first.bind_policy("keep")
+    first.close()
+    again = SqlStore(database)
+    with pytest.raises(RequestError, match="stored under the PHI policy 'keep', not 'hash'"):
+        again.bind_policy("hash")
+    again.close()

@@ -52,6 +52,11 @@ def test_opposite_sides_are_a_conflict(graph):
         ("122495006", 40.0, RouterGroup.SPINE),  # the thoracic spine is spine, not chest
         ("818981001", 3.0, RouterGroup.ABDOMEN),
         ("113345001", None, RouterGroup.ABDOMEN),
+        ("818982008", None, RouterGroup.ABDOMEN),  # |Abdomen and Pelvis|
+        ("416949008", None, RouterGroup.ABDOMEN),  # its former code
+        ("71854001", None, RouterGroup.ABDOMEN),  # |Colon|
+        ("816092008", None, RouterGroup.OTHER),  # |Pelvis|
+        ("416775004", None, RouterGroup.OTHER),  # |Chest, Abdomen and Pelvis|
         ("85562004", 40.0, RouterGroup.OTHER),
         ("12738006", None, RouterGroup.OTHER),
     ],

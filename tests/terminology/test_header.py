@@ -11,9 +11,10 @@ from pydicom.tag import Tag
 
 from terminology.concept import Laterality
 from terminology.errors import DicomError
-from terminology.header import TRUST, HeaderReader
+from terminology.header import HeaderReader
 from terminology.instance import instance_of
 from terminology.library import load_terminology
+from terminology.statements import TRUST
 
 LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 KNEE, CHEST, ANKLE, HAND = "72696002", "816094009", "70258002", "85562004"
@@ -244,6 +245,36 @@ def test_views_that_contradict_are_named(reader):
 
 
 @pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        ("AP", "Knee frontal"),
+        ("PA", "Knee frontal"),
+        ("LL", "Chest lateral"),
+        ("RL", "Chest lateral"),
+        ("ML", "Knee lateral"),
+        ("LM", "Knee lateral"),
+        ("MLO", "Foot oblique"),
+    ],
+)
+def test_a_view_that_says_less_contradicts_nothing(reader, position, words):
+    reading = reader.read(header(Modality="CR", ViewPosition=position, SeriesDescription=words))
+    assert reading.view is not None
+    assert reading.view.dicom == position
+    named = [statement.view for statement in reading.statements if statement.view is not None]
+    assert len({view.code for view in named}) == 2
+    assert reading.conflicts == ()
+
+
+def test_a_view_that_says_more_contradicts_nothing(reader):
+    reading = reader.read(
+        header(Modality="CR", ViewCodeSequence=[coded("399033003")], ViewPosition="AP")
+    )
+    assert reading.view is not None
+    assert reading.view.display == "frontal"
+    assert reading.conflicts == ()
+
+
+@pytest.mark.parametrize(
     ("values", "years", "flagged"),
     [
         ({"PatientAge": "012Y"}, 12.0, False),
@@ -413,11 +444,11 @@ def test_an_instance_has_its_identifiers_and_facts():
             StudyTime="030405.12",
             TimezoneOffsetFromUTC="+0100",
             SeriesNumber="7",
-            NumberOfFrames="3",
+            InstanceNumber="3",
         )
     )
     assert (found.study_uid, found.series_uid, found.sop_instance_uid) == tuple(UIDS.values())
-    assert (found.modality, found.series_number, found.number_of_frames) == ("DX", 7, 3)
+    assert (found.modality, found.series_number, found.instance_number) == ("DX", 7, 3)
     assert found.started == "2026-01-02T03:04:05+01:00"
 
 

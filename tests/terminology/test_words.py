@@ -133,6 +133,29 @@ def test_views_have_a_code_and_a_view_position(words, value, code, dicom):
     assert (entry.view.code, entry.view.dicom) == (code, dicom)
 
 
+def test_the_broader_view_is_a_view_of_the_table_and_the_same_in_all_rows_of_a_code(words):
+    broader: dict[str, set[str]] = {}
+    header, *rows = (mappings_folder() / VIEWS_TABLE).read_text(encoding="utf-8").splitlines()
+    for line in rows:
+        row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+        broader.setdefault(row["code"], set()).add(row["broader"])
+    assert all(len(found) == 1 for found in broader.values())
+    assert set(words.broader_views.values()) <= set(broader)
+    assert words.broader_views["399348003"] == "399033003", "AP is a frontal view"
+    assert words.broader_views["399173006"] == "399067008", "left lateral is a lateral view"
+    assert "399162004" not in words.broader_views, "cranio-caudal has none"
+
+
+def test_a_bad_broader_view_is_named_with_its_line(tmp_path: Path):
+    for path in mappings_folder().glob("*.tsv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table = tmp_path / VIEWS_TABLE
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("\t399033003\t\t", "\tfrontal\t\t", 1), encoding="utf-8")
+    with pytest.raises(TableError, match=r"views.tsv:\d+ broader: 'frontal'"):
+        HeaderWords.load(tmp_path)
+
+
 def test_a_word_that_is_no_view_has_none(words):
     assert lookup_view(words, "knee") is None
 
