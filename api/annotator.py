@@ -125,12 +125,12 @@ class Annotator:
             prediction = self._predict(item)
         except PredictionError as error:
             if parsed.header is None:
-                return Failed(item.name, _naming(item.name, error))
+                return Failed(item.name, _unanswered(item.name, error))
             refused = error
         annotation = fuse(parsed.instance, reading, prediction, self.terminology.graph)
         if refused is not None:
-            notes = (_model_failed(refused), *(n for n in annotation.notes if n != NO_MODEL))
-            annotation = replace(annotation, notes=notes)
+            others = (note for note in annotation.notes if note != NO_MODEL)
+            annotation = replace(annotation, notes=(_header_alone(refused), *others))
         if parsed.header is not None:
             flags = (*annotation.flags, *parsed.header.flags)
             annotation = replace(annotation, flags=flags)
@@ -224,7 +224,20 @@ def _fault(name: str) -> RequestError:
     )
 
 
-def _model_failed(error: PredictionError) -> str:
+def _unanswered(name: str, error: PredictionError) -> RequestError:
+    """Return the error for a picture: without a header only the model could have answered."""
+    return RequestError(
+        name,
+        f"the model has no answer for the picture ({error.what})",
+        error.expected,
+        error.remedy,
+        status=422,
+        issue="processing",
+    )
+
+
+def _header_alone(error: PredictionError) -> str:
     return (
-        f"The model could not read the image ({error.what}): the answer rests on the header alone."
+        f"The model has no answer for the image ({error.what}): what is said rests on the header"
+        " alone."
     )

@@ -258,9 +258,7 @@ def _inflate(stream: IO[bytes], limits: Limits) -> bytes:
     return bytes(out)
 
 
-def _flags(
-    dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: bool
-) -> list[str]:
+def _flags(dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: bool) -> list[str]:
     flags: list[str] = []
     if bare:
         flags.append("the file has no preamble of DICOM PS3.10")

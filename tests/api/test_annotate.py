@@ -13,11 +13,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from api.annotator import Annotated, Annotator
 from api.app import create_app
+from api.inputs import Item
+from api.limits import Limits
+from api.phi import PhiGuard, PhiPolicy
 from api.settings import Settings
 from api.store import SqlStore
+from classifier.errors import PredictionError
 from classifier.prediction import Prediction
-from terminology.annotation import Site
+from terminology.annotation import Relation, Site
 from terminology.library import Terminology
 from tests.api.checks import checked, issues, of_type
 from tests.api.client import Client
@@ -371,3 +376,101 @@ def test_a_model_answers_pictures_and_joins_headers(
     assert observation["bodySite"]["coding"][0]["code"] == "56459004"
     names = {one["deviceName"][0]["name"] for one in of_type(found, "Device")}
     assert names == {"Bodysite header reader", "Test net"}
+
+
+class _Failing(_Model):
+    """A model that fails for one image in its own words, or in a way that nobody foresaw."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+
+    def predict(self, source: bytes) -> Prediction:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return _Model.predict(self, source)
+
+
+UNREADABLE = PredictionError("pixels", "the image has 0 rows", "an image with pixels", "Check it.")
+
+
+def test_the_header_answers_alone_where_the_model_cannot(terminology: Terminology) -> None:
+    guard = PhiGuard(PhiPolicy.KEEP, bytes(32))
+    annotator = Annotator(terminology, guard, Limits(), _Failing(UNREADABLE))
+    contents = [make_dicom(BodyPartExamined="HAND") for _ in range(2)]
+    items = [Item(f"{number}.dcm", io.BytesIO(one)) for number, one in enumerate(contents)]
+    first, second = annotator.annotate_all(items)
+    assert isinstance(first, Annotated)
+    assert isinstance(second, Annotated)
+    for one in (first.annotation, second.annotation):
+        assert [examined.site.code for examined in one.examined] == ["85562004"]
+    assert first.annotation.relation == Relation.HEADER_ONLY
+    assert first.annotation.notes == (
+        "The model has no answer for the image (the image has 0 rows): what is said rests on the"
+        " header alone.",
+    )
+    assert second.annotation.image
+    assert second.annotation.notes == ()
+
+
+def test_a_picture_fails_alone_where_the_model_cannot_answer(
+    store: SqlStore, terminology: Terminology
+) -> None:
+    model = _Failing(UNREADABLE)
+    app = create_app(Settings(), terminology=terminology, store=store, predictor=model)
+    files = [("file", (name, picture())) for name in ("a.png", "b.png")]
+    found = bundle(Client(app).post("/r4/ImagingStudy/$annotate", files=files))
+    refused, answered = issues(found)
+    assert (refused["severity"], refused["code"]) == ("error", "processing")
+    assert refused["details"]["text"] == "a.png"
+    assert "the image has 0 rows" in refused["diagnostics"]
+    assert "56459004 |Foot|" in answered["diagnostics"]
+
+
+@pytest.mark.parametrize("unforeseen", [KeyError("Mustermann"), ValueError("Mustermann")])
+def test_a_fault_of_ours_is_not_called_damage_and_ends_no_batch(
+    client: Client,
+    terminology: Terminology,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    unforeseen: Exception,
+) -> None:
+    read = type(terminology.header).read
+
+    def fails_for_feet(reader: Any, dataset: Any) -> Any:
+        if dataset.BodyPartExamined == "FOOT":
+            raise unforeseen
+        return read(reader, dataset)
+
+    monkeypatch.setattr(type(terminology.header), "read", fails_for_feet)
+    foot = make_dicom(BodyPartExamined="FOOT")
+    files = [
+        ("file", ("foot.dcm", foot)),
+        ("file", ("hand.dcm", make_dicom(BodyPartExamined="HAND"))),
+    ]
+    found = bundle(client.post("/r4/ImagingStudy/$annotate", files=files))
+    (study,) = of_type(found, "ImagingStudy")
+    assert study["series"][0]["bodySite"]["code"] == "85562004"
+    (issue,) = issues(found)
+    assert (issue["code"], issue["details"]["text"]) == ("exception", "foot.dcm")
+    assert "fault of the service" in issue["diagnostics"]
+    assert "damaged" not in issue["diagnostics"]
+    alone = client.annotate(foot)
+    assert alone.status_code == 500
+    assert issues(checked(alone.json()))[0]["code"] == "exception"
+    assert f"unexpected {type(unforeseen).__name__} at " in caplog.text
+    assert "fails_for_feet" in caplog.text
+    assert "Mustermann" not in caplog.text + json.dumps(found)
+
+
+def test_a_model_that_fails_in_an_unforeseen_way_ends_no_batch(
+    store: SqlStore, terminology: Terminology
+) -> None:
+    model = _Failing(RuntimeError("out of memory"))
+    app = create_app(Settings(), terminology=terminology, store=store, predictor=model)
+    names = ("a.dcm", "b.dcm")
+    files = [("file", (name, make_dicom(BodyPartExamined="HAND"))) for name in names]
+    found = bundle(Client(app).post("/r4/ImagingStudy/$annotate", files=files))
+    assert len(of_type(found, "ImagingStudy")) == 1
+    (issue,) = issues(found)
+    assert (issue["code"], issue["details"]["text"]) == ("exception", "a.dcm")

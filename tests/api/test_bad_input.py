@@ -284,3 +284,44 @@ def test_an_image_without_pixel_data_is_annotated_with_a_note(client: Client) ->
     answer = client.annotate(make_dicom(BodyPartExamined="HAND", Rows=10, Columns=10))
     (study,) = of_type(checked(answer.json()), "ImagingStudy")
     assert any("no pixel data" in note["text"] for note in study["note"])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "uid"),
+    [("StudyInstanceUID", "1.2.x"), ("SeriesInstanceUID", "1..2"), ("SOPInstanceUID", "2.25.")],
+)
+def test_a_malformed_uid_is_named_with_its_file_but_not_shown(
+    client: Client, keyword: str, uid: str
+) -> None:
+    whole = make_dicom(**{keyword: "9" * len(uid)})
+    answer = client.annotate(whole.replace(b"9" * len(uid), uid.encode()))
+    assert answer.status_code == 422
+    (issue,) = issues(checked(answer.json()))
+    assert issue["diagnostics"].startswith("request body (00")
+    assert f"{keyword}: is no UID" in issue["diagnostics"]
+    assert uid not in issue["diagnostics"]
+
+
+@pytest.mark.parametrize("start", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"%PDF", b"PK\x07"])
+@pytest.mark.parametrize("media", [DICOM, "multipart"])
+def test_a_preamble_may_begin_like_another_format(client: Client, start: bytes, media: str) -> None:
+    whole = make_dicom(BodyPartExamined="HAND")
+    content = start + whole[len(start) :]
+    if media == DICOM:
+        answer = client.annotate(content)
+    else:
+        answer = client.post("/r4/ImagingStudy/$annotate", files=[("file", ("a.dcm", content))])
+    assert answer.status_code == 200
+    assert of_type(checked(answer.json()), "ImagingStudy")
+
+
+def test_a_file_meta_group_in_implicit_vr_is_read(client: Client) -> None:
+    whole = make_dicom(BodyPartExamined="HAND")
+    (length,) = struct.unpack("<I", whole[140:144])
+    syntax = b"1.2.840.10008.1.2.1\0"
+    meta = struct.pack("<HHI", 2, 0x0010, len(syntax)) + syntax
+    head = struct.pack("<HHII", 2, 0, 4, len(meta))
+    answer = client.annotate(whole[:132] + head + meta + whole[144 + length :])
+    assert answer.status_code == 200
+    (study,) = of_type(checked(answer.json()), "ImagingStudy")
+    assert study["series"][0]["bodySite"]["code"] == "85562004"

@@ -18,8 +18,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from api.annotator import Annotator
 from api.cli import main
+from api.inputs import Item
+from api.records import Query
 from api.store import SqlStore
+from terminology.errors import BodySiteError
 from tests.api.checks import checked, of_type
 from tests.api.conftest import ROOT, make_dicom, sample
 
@@ -351,3 +355,88 @@ def test_a_token_file_must_be_text(tmp_path: Path) -> None:
     result = run("serve", "--token-file", str(path))
     assert result.exit_code == 2
     assert "cannot be read as UTF-8 text" in result.stderr
+
+
+def numbered(folder: Path, count: int, **elements: Any) -> None:
+    for number in range(count):
+        content = make_dicom(**{"BodyPartExamined": "HAND", "PatientID": "P", **elements})
+        (folder / f"{number}.dcm").write_bytes(content)
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "fhir", "ndjson"])
+def test_what_was_done_before_a_kill_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    numbered(root, 6)
+    annotate = Annotator.annotate
+
+    def killed_at_the_sixth(self: Annotator, item: Item, modality: str | None = None) -> Any:
+        if item.name.endswith("5.dcm"):
+            raise KeyboardInterrupt
+        return annotate(self, item, modality)
+
+    monkeypatch.setattr(Annotator, "annotate", killed_at_the_sixth)
+    monkeypatch.setattr("api.output._BLOCK_FILES", 2)
+    url = f"sqlite:///{tmp_path}/a.sqlite"
+    result = run("annotate", str(root), "--database", url, "--format", form)
+    assert result.exit_code == 130
+    store = SqlStore(url)
+    assert store.count(Query("ImagingStudy")) == 4
+    store.close()
+    written = {"json": 4, "csv": 1 + 4}
+    assert len(result.stdout.splitlines()) == written.get(form, 0)
+
+
+def test_a_row_is_written_only_when_its_block_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    numbered(root, 5)
+    calls: list[str] = []
+    update_study = SqlStore.update_study
+
+    def fails_at_the_fourth(self: SqlStore, study_id: str, *rest: Any) -> Any:
+        calls.append(study_id)
+        if len(calls) == 4:
+            raise BodySiteError("store", "no space is left", "space", "Make some.")
+        return update_study(self, study_id, *rest)
+
+    monkeypatch.setattr(SqlStore, "update_study", fails_at_the_fourth)
+    monkeypatch.setattr("api.output._BLOCK_FILES", 2)
+    url = f"sqlite:///{tmp_path}/a.sqlite"
+    result = run("annotate", str(root), "--database", url, "--format", "csv")
+    assert result.exit_code == 2
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [Path(row["file"]).name for row in rows] == ["0.dcm", "1.dcm"]
+
+
+@pytest.mark.parametrize("form", ["fhir", "ndjson"])
+def test_a_study_in_many_blocks_is_written_once_and_as_it_is_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    same = {"StudyInstanceUID": f"{ROOT}.50", "SeriesInstanceUID": f"{ROOT}.51"}
+    numbered(root, 5, **same)
+    # The same instance again with another site: the Observation of its first block is withdrawn.
+    for number, part in enumerate(("FOOT", "KNEE")):
+        content = make_dicom(BodyPartExamined=part, SOPInstanceUID=f"{ROOT}.52", **same)
+        (root / f"x{number}.dcm").write_bytes(content)
+    monkeypatch.setattr("api.output._BLOCK_FILES", 1)
+    url = f"sqlite:///{tmp_path}/a.sqlite"
+    result = run("annotate", str(root), "--database", url, "--format", form)
+    assert result.exit_code == 0
+    if form == "fhir":
+        resources = [entry["resource"] for entry in json.loads(result.stdout)["entry"]]
+    else:
+        resources = lines(result)
+    (study,) = [one for one in resources if one["resourceType"] == "ImagingStudy"]
+    assert study["numberOfInstances"] == 6
+    observations = [one for one in resources if one["resourceType"] == "Observation"]
+    sites = {one["bodySite"]["coding"][0]["code"] for one in observations}
+    # 85562004 |Hand|, 72696002 |Knee region structure|.
+    assert sites == {"85562004", "72696002"}
+    assert len([one for one in resources if one["resourceType"] == "Device"]) == 1
