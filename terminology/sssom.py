@@ -70,6 +70,14 @@ _JUSTIFICATIONS: Final = frozenset(
         "BackgroundKnowledgeBasedMatching",
     )
 )
+# SSSOM: slots that refer to an entity and therefore hold a CURIE.
+_ENTITIES: Final = (
+    "subject_id",
+    "object_id",
+    "author_id",
+    "mapping_justification",
+    "mapping_source",
+)
 _Refuse = Callable[[str, str, str], None]
 
 _CURIE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*):(\S+)")
@@ -283,7 +291,7 @@ def _set_problems(name: str, mapping_set: MappingSet) -> list[RowProblem]:
     declared = _BUILT_IN_PREFIXES | set(mapping_set.curie_map)
     seen: dict[tuple[str | None, ...], SemanticMapping] = {}
     for row in mapping_set.mappings:
-        for slot in ("subject_id", "object_id", "author_id", "mapping_justification"):
+        for slot in _ENTITIES:
             value = getattr(row, slot)
             if value is None:
                 continue

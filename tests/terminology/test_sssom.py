@@ -21,7 +21,7 @@ BLOCK = """\
 """
 COLUMNS = (
     "subject_id\tsubject_label\tpredicate_id\tpredicate_modifier\tobject_id\tobject_label\t"
-    "mapping_justification\tauthor_id\tsubject_type\tconfidence\tcomment\tobject_laterality\n"
+    "mapping_justification\tauthor_id\tsubject_type\tmapping_source\tconfidence\tcomment\tobject_laterality\n"
 )
 
 
@@ -121,6 +121,7 @@ def test_what_is_written_reads_back_and_writes_the_same_bytes(tmp_path):
         ({"object_laterality": "L"}, "left, right or bilateral"),
         ({"author_id": ""}, "who or what made the row"),
         ({"author_id": "other:me"}, "a declared prefix"),
+        ({"mapping_source": "a word list"}, "a declared prefix"),
         ({"subject_id": "ihc:414"}, "a declared prefix"),
         ({"subject_id": "UMLS:C12"}, "C followed by seven digits"),
         ({"subject_id": ""}, "subject_type 'rdfs literal'"),
