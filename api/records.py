@@ -68,8 +68,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of matches in the order of `rid`, and whether there are more on either side."""
+    """One page of matches in the order of `rid`, and whether there are more on either side.
+
+    `total` counts all matches where the search came to know it on the way.
+    """
 
     matches: tuple[Stored, ...]
     has_previous: bool
     has_next: bool
+    total: int | None = None

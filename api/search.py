@@ -143,26 +143,29 @@ class Searcher:
             A value or a modifier is wrong, or a parameter is unknown and handling is strict.
         """
         plan = self._plan(request)
-        total = self._total(plan)
         outcomes = [self._ignored_entry(plan.ignored)] if plan.ignored else []
         if plan.summary_count or plan.count == 0:
             links = [("self", _url(request, plan.understood))]
-            return searchset(outcomes, links, total)
+            return searchset(outcomes, links, self._total(plan, None))
         if plan.empty:
             matches: tuple[Stored, ...] = ()
             links = [("self", _url(request, plan.understood))]
+            total = self._total(plan, 0)
         else:
             page = self.store.search(plan.query, plan.count, after=plan.after, before=plan.before)
             matches = page.matches
             links = self._links(request, plan, matches, page.has_previous, page.has_next)
+            total = self._total(plan, page.total)
         entries = [_entry(request.base, one, "match") for one in matches]
         entries += [_entry(request.base, one, "include") for one in self._included(plan, matches)]
         return searchset([*entries, *outcomes], links, total)
 
-    def _total(self, plan: _Plan) -> int | None:
+    def _total(self, plan: _Plan, known: int | None) -> int | None:
         if not plan.total:
             return None
-        return 0 if plan.empty else self.store.count(plan.query)
+        if plan.empty:
+            return 0
+        return known if known is not None else self.store.count(plan.query)
 
     def _plan(self, request: SearchRequest) -> _Plan:
         by_name = {

@@ -181,7 +181,7 @@ class SqlStore:
         backward = before is not None
         bound = before if backward else after
         with self._engine.connect() as connection:
-            rids = self._matching(connection, query, count + 1, bound, backward=backward)
+            rids, total = self._matching(connection, query, count + 1, bound, backward=backward)
             more = len(rids) > count
             rids = sorted(rids[:count])
             rows = connection.execute(
@@ -191,6 +191,7 @@ class SqlStore:
             tuple(stored_of(row) for row in rows),
             has_previous=more if backward else after is not None,
             has_next=True if backward else more,
+            total=total,
         )
 
     def count(self, query: Query) -> int:
@@ -217,25 +218,35 @@ class SqlStore:
         bound: int | None,
         *,
         backward: bool,
-    ) -> list[int]:
-        """Return up to `limit` rids in search order (descending when `backward`)."""
+    ) -> tuple[list[int], int | None]:
+        """Return up to `limit` rids in search order (descending when `backward`).
+
+        Where all matches were few enough to be gathered, their number comes with them.
+        """
         driver, rest = _driver(query)
         if driver is None:
             column: sa.ColumnElement[int] = _resource.c.rid
             statement = sa.select(column).where(*self._conditions(query, query.criteria, column))
             statement = _bounded(statement, column, bound, limit, backward=backward)
-            return list(connection.scalars(statement))
+            return list(connection.scalars(statement)), None
         column = _token.c.rid
         conditions = self._conditions(query, rest, column, joined=True)
         key: sa.ColumnElement[int] = _token.c.value_id
-        probe = sa.select(column).where(_among(key, driver.values)).limit(_FEW + 1)
-        if len(connection.scalars(probe).all()) > _FEW:
+        probe = sa.select(column).distinct().where(_among(key, driver.values)).limit(_FEW + 1)
+        probed = connection.scalars(probe).all()
+        if len(probed) <= _FEW and not conditions:
+            found = sorted(probed, reverse=backward)
+            if bound is None:
+                return found[:limit], len(found)
+            ahead = [rid for rid in found if (rid < bound if backward else rid > bound)]
+            return ahead[:limit], len(found)
+        if len(probed) > _FEW:
             # Many matches: walk the resources in order, which meets enough of them soon. The sum
             # keeps the planner from gathering and sorting all matches instead.
             key = key + 0
         statement = sa.select(column).distinct().where(_among(key, driver.values), *conditions)
         statement = _bounded(statement, column, bound, limit, backward=backward)
-        return list(connection.scalars(statement))
+        return list(connection.scalars(statement)), None
 
     def _conditions(
         self,

@@ -239,3 +239,22 @@ def test_a_database_keeps_one_phi_policy_for_life(database: str) -> None:
     with pytest.raises(RequestError, match="stored under the PHI policy 'keep', not 'hash'"):
         again.bind_policy("hash")
     again.close()
+
+
+def test_a_page_knows_its_total_only_where_it_is_right(store: SqlStore) -> None:
+    store.put(
+        [study(number, "1", "2") if number % 2 else study(number, "1") for number in range(9)]
+    )
+    query = Query("ImagingStudy", (criterion(store, "1", "2"),))
+    whole = store.search(query, 100)
+    assert whole.total == store.count(query) == len(whole.matches) == 9
+    rids = [one.rid for one in whole.matches]
+    for at in range(9):
+        later = store.search(query, 3, after=rids[at])
+        assert ([one.rid for one in later.matches], later.total) == (rids[at + 1 : at + 4], 9)
+        earlier = store.search(query, 3, before=rids[at])
+        assert [one.rid for one in earlier.matches] == rids[max(at - 3, 0) : at]
+    both = Query("ImagingStudy", (criterion(store, "1"), criterion(store, "2")))
+    narrowed = store.search(both, 100)
+    assert len(narrowed.matches) == 4
+    assert narrowed.total in (None, 4)
