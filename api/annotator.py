@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.dicomfile import PARSE_FAILURES, Header, is_media_directory, read_header
+from api.dicomfile import PARSE_FAILURES, Header, damaged, is_media_directory, read_header
 from api.errors import NotDicomError, RequestError, place_of
 from api.inputs import Item, Rejected
 from api.limits import Limits
@@ -22,13 +21,11 @@ from classifier.fusion import NO_MODEL, fuse
 from classifier.prediction import Prediction, Predictor
 from terminology.annotation import BodySiteAnnotation, HeaderReading, Instance
 from terminology.errors import BodySiteError, DicomError
-from terminology.instance import instance_of
+from terminology.instance import instance_of, is_modality
 from terminology.library import Terminology
 
 logger = logging.getLogger(__name__)
 
-# PS3.5: the value representation CS of (0008,0060).
-_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 
 _LOCK: Final = threading.Lock()
 
@@ -65,7 +62,7 @@ class _Parsed:
 
 def check_modality(value: str | None, where: str = "modality") -> str | None:
     """Return what a caller says of a picture, or raise `RequestError` when it is no modality."""
-    if value is not None and not _MODALITY.fullmatch(value):
+    if value is not None and not is_modality(value):
         raise RequestError(
             where,
             f"'{value[:40]}' is no modality",
@@ -114,7 +111,7 @@ class Annotator:
         except BodySiteError as error:
             return Failed(item.name, _naming(item.name, error))
         except PARSE_FAILURES as error:
-            return Failed(item.name, _unreadable(item.name, error))
+            return Failed(item.name, damaged(item.name, error))
         reading: HeaderReading | None = None
         if parsed.header is not None:
             with _quiet():
@@ -202,15 +199,6 @@ def _naming(name: str, error: BodySiteError) -> BodySiteError:
     if error.where.startswith(name):
         return error
     return DicomError(f"{name} {error.where}", error.what, error.expected, error.remedy)
-
-
-def _unreadable(name: str, error: Exception) -> DicomError:
-    return DicomError(
-        name,
-        f"the DICOM header is damaged ({type(error).__name__})",
-        "a header that follows DICOM PS3.5",
-        "Export the file again; 'pydicom show' tells where it breaks.",
-    )
 
 
 def _fault(name: str) -> RequestError:

@@ -7,14 +7,13 @@ file may inflate, and turns every way in which it can fail into one `DicomError`
 from __future__ import annotations
 
 import io
-import struct
 import time
 import zlib
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Final, cast
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -22,6 +21,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from api.errors import LimitError, NotDicomError
 from api.limits import Limits
 from api.signatures import has_preamble, looks_like
+from terminology.elements import BROKEN
 from terminology.errors import DicomError
 
 # Elements longer than this are stepped over; nothing that a header statement rests on is so long.
@@ -36,23 +36,7 @@ _INFLATE_WINDOW: Final = -15
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 # What pydicom raises on damaged input; it declares none of it.
-PARSE_FAILURES: Final = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+PARSE_FAILURES: Final = (*BROKEN, ArithmeticError, MemoryError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +160,7 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
             raise _not_dicom(name, stream) from error
         if reader.cut_short:
             raise _truncated(name) from error
-        raise DicomError(
-            name,
-            f"the DICOM header is damaged ({type(error).__name__})",
-            "a header that follows DICOM PS3.5",
-            "Export the file again; 'dcmdump' or 'pydicom show' tells where it breaks.",
-        ) from error
+        raise damaged(name, error) from error
     if bare and not all(dataset.get(keyword) for keyword in _IDENTIFYING):
         raise _not_dicom(name, stream)
     if reader.cut_short and stop.length is None:
@@ -274,6 +253,16 @@ def _flags(dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: 
     if stop.length not in (None, _UNDEFINED) and reader.tell() + stop.length > reader.size:
         flags.append("the file ends before its pixel data do")
     return flags
+
+
+def damaged(name: str, error: Exception) -> DicomError:
+    """Return what to say of a header that could not be parsed."""
+    return DicomError(
+        name,
+        f"the DICOM header is damaged ({type(error).__name__})",
+        "a header that follows DICOM PS3.5",
+        "Export the file again; 'dcmdump' or 'pydicom show' tells where it breaks.",
+    )
 
 
 def _truncated(name: str) -> DicomError:

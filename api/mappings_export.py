@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from terminology.console import misuse
+from terminology.files import written_whole
 
 if TYPE_CHECKING:
     from terminology.crosswalk import Crosswalk
@@ -52,10 +53,9 @@ def export(form: str, table: str | None, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    temporary = out.with_name(out.name + ".part")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(out)
+        with written_whole(out) as stream:
+            stream.write(text)
     except OSError as error:
         misuse(
             f"--out: {out} cannot be written ({error.strerror}). Name a file in a folder of yours."

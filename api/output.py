@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,13 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from api.annotator import Annotator, Failed, Result
 from terminology.annotation import (
     BodySiteAnnotation,
-    Evidence,
     ExaminedSite,
     HeaderStatement,
-    Site,
 )
-from terminology.concept import View
+from terminology.contract import evidence_object, site_object, view_object
 from terminology.errors import BodySiteError
+from terminology.files import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,28 +55,17 @@ def open_output(out: Path | None, form: str) -> Iterator[IO[str]]:
         sys.stdout.flush()
         return
     target = out / _NAMES[form] if out.is_dir() else out
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise BodySiteError(
-            "--out",
-            f"'{out}' cannot be written ({error.strerror})",
-            "a file in a folder that exists and is writable",
-            "Make the folder, or choose another.",
-        ) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes private files; an output has the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = stack.enter_context(written_whole(target))
+        except OSError as error:
+            raise BodySiteError(
+                "--out",
+                f"'{out}' cannot be written ({error.strerror})",
+                "a file in a folder that exists and is writable",
+                "Make the folder, or choose another.",
+            ) from error
+        yield stream
 
 
 def write_results(
@@ -168,37 +154,22 @@ def _facts(annotation: BodySiteAnnotation) -> dict[str, Any]:
         "study_uid": instance.study_uid if instance else None,
         "modality": annotation.modality,
         "examined": [_examined(one) for one in annotation.examined],
-        "visible": [_site(one) for one in annotation.visible],
-        "view": _view(annotation.view),
+        "visible": [site_object(one) for one in annotation.visible],
+        "view": view_object(annotation.view),
         "laterality": annotation.laterality,
         "router_group": annotation.router_group,
         "relation": annotation.relation,
         "header": [_statement(one) for one in annotation.header],
-        "image": [_site(one) for one in annotation.image],
-        "evidence": [_evidence(one) for one in annotation.evidence],
+        "image": [site_object(one) for one in annotation.image],
+        "evidence": [evidence_object(one) for one in annotation.evidence],
         "conflicts": list(annotation.conflicts),
         "flags": list(annotation.flags),
         "notes": list(annotation.notes),
     }
 
 
-def _site(site: Site) -> dict[str, Any]:
-    return {
-        "code": site.code,
-        "display": site.display,
-        "laterality": site.laterality,
-        "confidence": site.confidence,
-    }
-
-
 def _examined(examined: ExaminedSite) -> dict[str, Any]:
-    return {**_site(examined.site), "source": examined.source}
-
-
-def _view(view: View | None) -> dict[str, Any] | None:
-    if view is None:
-        return None
-    return {"code": view.code, "display": view.display, "dicom": view.dicom}
+    return {**site_object(examined.site), "source": examined.source}
 
 
 def _statement(statement: HeaderStatement) -> dict[str, Any]:
@@ -206,18 +177,9 @@ def _statement(statement: HeaderStatement) -> dict[str, Any]:
         "keyword": statement.keyword,
         "tag": statement.tag,
         "value": statement.value,
-        "sites": [_site(one) for one in statement.sites],
+        "sites": [site_object(one) for one in statement.sites],
         "laterality": statement.laterality,
-        "view": _view(statement.view),
-    }
-
-
-def _evidence(evidence: Evidence) -> dict[str, Any]:
-    return {
-        "source": evidence.source,
-        "words": list(evidence.words),
-        "rows": list(evidence.rows),
-        "note": evidence.note,
+        "view": view_object(statement.view),
     }
 
 
@@ -238,7 +200,7 @@ def _as_row(result: Result) -> dict[str, Any]:
     annotation = result.annotation
     row: dict[str, Any] = {
         "file": result.name,
-        "sop_instance_uid": _facts(annotation)["sop_instance_uid"],
+        "sop_instance_uid": annotation.instance.sop_instance_uid if annotation.instance else None,
         "modality": annotation.modality,
         "laterality": annotation.laterality,
         "router_group": annotation.router_group,

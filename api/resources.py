@@ -31,6 +31,7 @@ from classifier.prediction import Predictor
 from terminology.annotation import BodySiteAnnotation, Instance, Source
 from terminology.concept import DICOM, SNOMED, Coding, View
 from terminology.graph import BodyStructureGraph
+from terminology.instance import is_modality
 
 DICOM_UID: Final = "urn:dicom:uid"
 LOINC: Final = "http://loinc.org"
@@ -60,7 +61,6 @@ _CERTAINTY_CODE: Final = {
 }
 
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
-_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
 _DATE_TIME: Final = re.compile(
     r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
     r"(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00)))?)?)?",
@@ -394,7 +394,7 @@ def _modality(code: str) -> dict[str, str]:
 
 
 def _valid_modality(value: str | None) -> str | None:
-    return value if value and _MODALITY.fullmatch(value) else None
+    return value if value and is_modality(value) else None
 
 
 def _date_time(value: str | None) -> str | None:

@@ -42,7 +42,18 @@ _SITE_NOTE: Final = (
     " (the concept and everything in or under it), :above, :not. Sided concepts are found by their"
     " own code and by the unsided one."
 )
-_SITE_MODIFIERS: Final = ("below", "above", "not")
+
+
+def _site_parameter(name: str, alias: str) -> Parameter:
+    return Parameter(
+        name,
+        (alias,),
+        body_site=True,
+        modifiers=("below", "above", "not"),
+        documentation=_SITE_NOTE,
+    )
+
+
 _PATIENT: Final = Parameter(
     "patient",
     ("subject",),
@@ -53,13 +64,7 @@ _PATIENT: Final = Parameter(
 )
 PARAMETERS: Final[dict[str, tuple[Parameter, ...]]] = {
     "ImagingStudy": (
-        Parameter(
-            "bodysite",
-            ("body-site",),
-            body_site=True,
-            modifiers=_SITE_MODIFIERS,
-            documentation=_SITE_NOTE,
-        ),
+        _site_parameter("bodysite", "body-site"),
         Parameter("modality", documentation="A modality of any series (DICOM CID 33). :not."),
         Parameter(
             "identifier",
@@ -71,13 +76,7 @@ PARAMETERS: Final[dict[str, tuple[Parameter, ...]]] = {
         Parameter("status", documentation="Status of the study. :not."),
     ),
     "Observation": (
-        Parameter(
-            "body-site",
-            ("bodysite",),
-            body_site=True,
-            modifiers=_SITE_MODIFIERS,
-            documentation=_SITE_NOTE,
-        ),
+        _site_parameter("body-site", "bodysite"),
         Parameter("code", documentation="What is observed. :not."),
         Parameter("category", documentation="imaging. :not."),
         Parameter("status", documentation="Status of the observation. :not."),

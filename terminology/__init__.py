@@ -8,6 +8,7 @@ Where to look first:
 - `words`, `phrases`, `text`: a header string → sites, side, view
 - `elements`, `statements`, `header`: a DICOM dataset → the same, by attribute, then joined
 - `instance`, `patient`: who an image is, and what bears on its body site
-- `annotation`, `concept`, `errors`, `identifiers`, `tables`: the values that all of them share
+- `annotation`, `concept`, `errors`, `identifiers`: the values that all of them share
+- `tables`, `files`, `contract`: how tables are read, files written, answers put as JSON
 - `checks`, `evaluation`, `cli`, `console`: the commands
 """

@@ -60,7 +60,10 @@ def check_tables(folder: Path) -> list[TableReport]:
         except TableError as error:
             reports.append(TableReport(name, 0, error.problems))
         else:
-            problems = (*_object_problems(mapping_set, graph), *_form_problems(folder / name))
+            problems = (
+                *_object_problems(mapping_set, graph),
+                *_form_problems(mapping_set, folder / name),
+            )
             reports.append(TableReport(name, len(mapping_set.mappings), problems))
     return [*reports, *_plain_reports(folder, graph)]
 
@@ -145,8 +148,8 @@ def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iter
             )
 
 
-def _form_problems(path: Path) -> Iterator[RowProblem]:
-    text, wanted = path.read_text(encoding="utf-8"), sssom.dumps(sssom.read(path))
+def _form_problems(mapping_set: MappingSet, path: Path) -> Iterator[RowProblem]:
+    text, wanted = path.read_text(encoding="utf-8"), sssom.dumps(mapping_set)
     if text != wanted:
         pairs = zip(text.split("\n"), wanted.split("\n"), strict=False)
         line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), 1)

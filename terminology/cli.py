@@ -11,11 +11,12 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse
+from terminology.files import written_whole
 
 if TYPE_CHECKING:
     from terminology.annotation import HeaderStatement, TextReading
@@ -267,37 +268,20 @@ def _echo_figures(folder: Path, as_json: bool) -> None:
 def _map_value(
     library: Terminology, value: str, field: str | None, system: str | None
 ) -> dict[str, object]:
+    from terminology.contract import evidence_object, site_object, view_object
+
     if system is not None:
         return _map_code(library, value, system)
     reading: TextReading | HeaderStatement
     reading = library.header.read_value(field, value) if field else library.text.read(value)
-    view = reading.view
     return {
         "value": value,
         "field": field,
-        "sites": [
-            {
-                "code": site.code,
-                "display": site.display,
-                "laterality": site.laterality,
-                "confidence": site.confidence,
-            }
-            for site in reading.sites
-        ],
+        "sites": [site_object(site) for site in reading.sites],
         "laterality": reading.laterality,
-        "view": None
-        if view is None
-        else {"code": view.code, "display": view.display, "dicom": view.dicom},
+        "view": view_object(reading.view),
         "ignored": list(reading.ignored),
-        "evidence": [
-            {
-                "source": one.source,
-                "words": list(one.words),
-                "rows": list(one.rows),
-                "note": one.note,
-            }
-            for one in reading.evidence
-        ],
+        "evidence": [evidence_object(one) for one in reading.evidence],
     }
 
 
@@ -388,18 +372,16 @@ def _map_csv(
     if out is None:
         _write_rows(sys.stdout, fields, rows)
         return
-    temporary = out.with_name(out.name + ".part")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
+        with written_whole(out) as stream:
             _write_rows(stream, fields, rows)
-        temporary.replace(out)
     except OSError as error:
         misuse(
             f"--out: {out} cannot be written ({error.strerror}). Name a file in a folder of yours."
         )
 
 
-def _write_rows(stream: TextIO, fields: list[str], rows: list[dict[str, object]]) -> None:
+def _write_rows(stream: IO[str], fields: list[str], rows: list[dict[str, object]]) -> None:
     writer = csv.DictWriter(stream, fields)
     writer.writeheader()
     writer.writerows(rows)

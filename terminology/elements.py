@@ -12,6 +12,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterable
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -44,6 +45,7 @@ _ESCAPE: Final = b"\x1b"
 _DELIMITERS: Final = {0x0D, 0x0A, 0x09, 0x0C, 0x5C}
 _REGISTERED = re.compile(r"ISO[ _-]?(2022)?[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)
 _TERM_LIKE = re.compile(r"(ISO|GB|UTF|IR|LATIN|ASCII|WINDOWS|CP)[A-Z0-9 _./-]{0,16}", re.IGNORECASE)
+_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _UTF8 = re.compile(r"UTF[ _-]?8", re.IGNORECASE)
 _CHARSET: Final = BaseTag(0x00080005)
 
@@ -65,6 +67,17 @@ def tag_text(keyword: str) -> str:
     """Return the tag of a DICOM keyword as "(gggg,eeee)"."""
     tag = tag_of(keyword)
     return f"({tag.group:04X},{tag.element:04X})"
+
+
+def date_of(value: str) -> date | None:
+    """Return the day of a DA or DT value, of the old form with dots too; `None` when it is none."""
+    found = _DATE.match(value)
+    if found is None:
+        return None
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3]))
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=256)

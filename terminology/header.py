@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydicom import Dataset
 
 from terminology.annotation import Evidence, HeaderReading, HeaderStatement, Site
 from terminology.concept import Laterality, View
-from terminology.crosswalk import Crosswalk
 from terminology.elements import Elements
 from terminology.patient import age_years, flag_animals
 from terminology.statements import CODED, SERIES_WORDS, SIDES, StatementReader, on_side
-from terminology.text import TextReader, common_side
+from terminology.text import common_side
+from terminology.words import HeaderWords
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
@@ -56,26 +55,20 @@ class HeaderReader:
 
     Parameters
     ----------
-    text
-        The reader of free words, with its vocabulary.
-    crosswalk
-        Translates the defined terms of (0018,0015) Body Part Examined.
+    attributes
+        Reads what each attribute says.
+    words
+        The vocabulary, for combined regions, unpaired parts and views.
     graph
         The body structures.
-    folder
-        Where `snomed-rt.tsv` lies; by default the embedded tables.
     """
 
     def __init__(
-        self,
-        text: TextReader,
-        crosswalk: Crosswalk,
-        graph: BodyStructureGraph,
-        folder: Path | None = None,
+        self, attributes: StatementReader, words: HeaderWords, graph: BodyStructureGraph
     ) -> None:
+        self._attributes = attributes
+        self._words = words
         self._graph = graph
-        self._words = text.words
-        self._attributes = StatementReader(text, crosswalk, graph, folder)
 
     def read(self, dataset: Dataset) -> HeaderReading:
         """Return what the header of `dataset` says; pixels are not touched, nothing is changed."""

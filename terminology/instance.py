@@ -8,15 +8,21 @@ from typing import Final
 from pydicom import Dataset
 
 from terminology.annotation import Instance
-from terminology.elements import Elements, tag_text
+from terminology.elements import Elements, date_of, tag_text
 from terminology.errors import DicomError
 
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # PS3.5 section 9.1, tolerant of the leading zeros that old writers leave in.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2}):?(\d{2})(?:\.\d+)?")
 _ZONE = re.compile(r"([+-])(\d{2}):?(\d{2})")
+# PS3.5 6.2: what (0008,0060), of value representation CS, can look like.
+_MODALITY = re.compile(r"[A-Z0-9_]{1,16}", re.ASCII)
+
+
+def is_modality(value: str) -> bool:
+    """Return whether `value` has the form of a modality code."""
+    return _MODALITY.fullmatch(value) is not None
 
 
 def instance_of(dataset: Dataset) -> Instance:
@@ -67,10 +73,10 @@ def _whole(elements: Elements, keyword: str) -> int | None:
 
 def _started(elements: Elements) -> str | None:
     """Return the start of the study as a FHIR dateTime; a time needs a time zone to be one."""
-    day = _DATE.match(elements.text("StudyDate"))
-    if day is None or not ("01" <= day[2] <= "12" and "01" <= day[3] <= "31"):
+    day = date_of(elements.text("StudyDate"))
+    if day is None:
         return None
-    text = f"{day[1]}-{day[2]}-{day[3]}"
+    text = day.isoformat()
     time = _TIME.match(elements.text("StudyTime"))
     zone = _ZONE.fullmatch(elements.text("TimezoneOffsetFromUTC"))
     if time is None or zone is None or time[1] > "23" or time[2] > "59" or time[3] > "59":

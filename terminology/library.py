@@ -9,6 +9,7 @@ from pathlib import Path
 from terminology.crosswalk import Crosswalk
 from terminology.graph import BodyStructureGraph
 from terminology.header import HeaderReader
+from terminology.statements import StatementReader
 from terminology.text import TextReader
 from terminology.words import HeaderWords
 
@@ -33,8 +34,10 @@ class Terminology:
         """
         graph = BodyStructureGraph.load(folder)
         crosswalk = Crosswalk.load(folder)
-        text = TextReader(HeaderWords.load(folder), graph)
-        return cls(graph, crosswalk, text, HeaderReader(text, crosswalk, graph, folder))
+        words = HeaderWords.load(folder)
+        text = TextReader(words, graph)
+        attributes = StatementReader(text, crosswalk, graph, folder)
+        return cls(graph, crosswalk, text, HeaderReader(attributes, words, graph))
 
 
 @lru_cache(maxsize=1)

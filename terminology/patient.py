@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Final
 
-from terminology.elements import Elements
+from terminology.elements import Elements, date_of
 from terminology.words import fold, tokens_of
 
 _AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)")
 _YEARS_PER: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
-_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _HUMAN: Final = frozenset({"", "human", "homo sapiens", "homo", "man", "mensch", "humain"})
 _HUMAN_CODES: Final = frozenset({"337915000", "L-85B00", "447612001", "278412004"})
 
@@ -34,22 +32,12 @@ def age_years(elements: Elements) -> float | None:
                 elements.flags.append("PatientAge breaks its VR (nnnD, nnnW, nnnM or nnnY)")
             return round(int(found[1]) * _YEARS_PER[found[2].upper()], 3)
         elements.flags.append("PatientAge breaks its VR (nnnD, nnnW, nnnM or nnnY)")
-    birth = _date(elements.text("PatientBirthDate"))
+    birth = date_of(elements.text("PatientBirthDate"))
     if birth is None:
         return None
     for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
-        taken = _date(elements.text(keyword))
+        taken = date_of(elements.text(keyword))
         if taken is not None:
             years = (taken - birth).days / 365.25
             return round(years, 3) if 0 <= years <= 130 else None
     return None
-
-
-def _date(value: str) -> date | None:
-    found = _DATE.match(value)
-    if found is None:
-        return None
-    try:
-        return date(int(found[1]), int(found[2]), int(found[3]))
-    except ValueError:
-        return None

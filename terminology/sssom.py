@@ -16,6 +16,7 @@ import yaml
 
 from terminology.concept import Laterality
 from terminology.errors import RowProblem, TableError
+from terminology.files import written_whole
 from terminology.identifiers import cui_problem, irma_anatomy_problem, sctid_problem
 from terminology.mapping import NO_TERM_FOUND, PREDICATES, MappingSet, SemanticMapping
 from terminology.tables import numbered_lines
@@ -146,9 +147,8 @@ def write(mapping_set: MappingSet, path: Path) -> None:
 
     The file is replaced in one step, so that a reader never sees half of it.
     """
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(dumps(mapping_set), encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    with written_whole(path) as stream:
+        stream.write(dumps(mapping_set))
 
 
 def subject_code(mapping: SemanticMapping) -> str:
