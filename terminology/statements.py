@@ -245,23 +245,19 @@ class StatementReader:
                 site = self._site(target.code, target.laterality, target.confidence)
                 evidence = Evidence(keyword, (value,), target.rows)
                 return _statement(keyword, value, (site,), site.laterality, evidence=(evidence,))
+        return self._in_words(keyword, value, modality)
+
+    def _description(self, keyword: str, value: str, modality: str | None) -> HeaderStatement:
+        statement = self._in_words(keyword, value, modality)
+        sites = tuple(_scaled(site, DESCRIPTION_FACTOR, None) for site in statement.sites)
+        return replace(statement, sites=sites)
+
+    def _in_words(self, keyword: str, value: str, modality: str | None) -> HeaderStatement:
         reading = self._text.read(value, modality=modality)
         return _statement(
             keyword,
             value,
             reading.sites,
-            reading.laterality,
-            reading.view,
-            reading.ignored,
-            _sourced(reading.evidence, keyword),
-        )
-
-    def _description(self, keyword: str, value: str, modality: str | None) -> HeaderStatement:
-        reading = self._text.read(value, modality=modality)
-        return _statement(
-            keyword,
-            value,
-            tuple(_scaled(site, DESCRIPTION_FACTOR, None) for site in reading.sites),
             reading.laterality,
             reading.view,
             reading.ignored,
