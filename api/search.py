@@ -8,7 +8,7 @@ re-indexing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -283,21 +283,22 @@ class Searcher:
             return self.store.find_values(kind, parameter, system=SNOMED, code=None)
         check_sctid(code, where=name)
         in_use = self.store.codes_in_use(kind, parameter, SNOMED)
-        return [in_use[one] for one in self._wanted(name, modifier, code) if one in in_use]
+        return [in_use[one] for one in self._wanted(name, modifier, code, in_use) if one in in_use]
 
-    def _wanted(self, name: str, modifier: str, code: str) -> frozenset[str]:
-        lookup: Callable[[str], frozenset[str]] = {
-            "below": self.graph.search_set,
-            "above": self.graph.above_set,
-        }.get(modifier, self.graph.equivalents)
-        if code not in self.graph:
+    def _wanted(self, name: str, modifier: str, code: str, in_use: Iterable[str]) -> Iterable[str]:
+        """Return the codes that the store is asked for: of those in use, or `code` alone."""
+        try:
+            if modifier == "below":
+                return self.graph.found_below(code, in_use)
+            if modifier == "above":
+                return self.graph.found_above(code, in_use)
+            return self.graph.equivalents(code)
+        except UnknownConceptError as error:
             if modifier in {"below", "above"}:
-                error = UnknownConceptError(code, self.graph.version, name)
                 raise SearchError(
-                    error.where, error.what, error.expected, error.remedy, issue="not-found"
-                )
-            return frozenset({code})
-        return lookup(code)
+                    name, error.what, error.expected, error.remedy, issue="not-found"
+                ) from None
+            return (code,)
 
     def _tokens(self, kind: str, parameter: str, name: str, value: str) -> Iterable[int]:
         system, code = _token(name, value)

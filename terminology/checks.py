@@ -12,10 +12,17 @@ from terminology import sssom
 from terminology.crosswalk import TABLES
 from terminology.errors import RowProblem, TableError
 from terminology.evaluation import OBSERVED_TABLE, read_observed
-from terminology.graph import CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE, BodyStructureGraph
+from terminology.graph import BodyStructureGraph
 from terminology.identifiers import sctid_problem
 from terminology.mapping import MappingSet
 from terminology.statements import SNOMED_RT_TABLE, read_snomed_rt
+from terminology.structures import (
+    CONCEPTS_TABLE,
+    EDGES_TABLE,
+    HISTORY_TABLE,
+    MODEL_TABLE,
+    read_model,
+)
 from terminology.tables import Row, numbered_lines, read_rows
 from terminology.words import (
     REGIONS_TABLE,
@@ -31,6 +38,7 @@ from terminology.words import (
 _CODES: Final[Mapping[str, Mapping[str, bool]]] = {
     TOKENS_TABLE: {"token": True},
     REGIONS_TABLE: {"parts": True, "region": True},
+    MODEL_TABLE: {"code": False},
     VIEWS_TABLE: {"code": False},
     SNOMED_RT_TABLE: {"code": False},
     OBSERVED_TABLE: {"sct": True, "also_acceptable": True},
@@ -95,7 +103,7 @@ def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
 def _plain_reports(folder: Path, graph: BodyStructureGraph) -> Iterator[TableReport]:
     """Yield a report for each table that is no SSSOM: its form as its reader has it, its codes."""
     problems: list[RowProblem] = []
-    for load in (HeaderWords.load, read_snomed_rt, read_observed):
+    for load in (read_model, HeaderWords.load, read_snomed_rt, read_observed):
         try:
             load(folder)
         except TableError as error:

@@ -7,6 +7,7 @@
     ├── UnknownConceptError    a well-formed code that the release does not hold
     ├── UnknownSystemError     a code system that no table maps from
     ├── TableError             rows of a table in mappings/ are wrong; all of them are named
+    ├── IndexFileError         an index file is missing, damaged or of another format
     ├── EclError               an expression constraint cannot be parsed or evaluated
     └── DicomError             a file or dataset cannot be read as DICOM
 
@@ -108,6 +109,10 @@ class EclError(BodySiteError):
             expected,
             remedy or "See SNOMED International's ECL 2.2 specification for the syntax.",
         )
+
+
+class IndexFileError(BodySiteError):
+    """A file that is no usable index of a release."""
 
 
 class DicomError(BodySiteError):

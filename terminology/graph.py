@@ -1,48 +1,41 @@
 """`BodyStructureGraph`: the body structures, what subsumes what, which code replaced which.
 
-The graph is read from three tables (see mappings/README.md). Networkx holds it for everyone who
-wants to walk it (`BodyStructureGraph.nx`, edges from child to parent); queries are answered from
-the compiled form in `terminology.index`.
+The graph stands on the index of a release (`terminology.release`): the embedded subset, or a
+licensed SNOMED CT release. Over a licensed release, embedded concepts that it does not hold as
+active body structures stay answerable: they are woven in by the edges of their table, as long as
+the release does not say the opposite.
 
 In SNOMED CT anatomy a *structure* concept subsumes its parts, so is-a and part-of edges both
-subsume here. History is no edge: a former code keeps its own place in the graph, and
-`search_set` brings the codes of one meaning together.
+subsume here. History is no edge: a former code keeps its own place in the graph, and `search_set`
+brings the codes of one meaning together. `BodyStructureGraph.nx` is the graph for everyone who
+wants to walk it with networkx, edges from child to parent.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
 import networkx as nx
-from pyroaring import BitMap
+from pyroaring import BitMap, FrozenBitMap
 
 from terminology.concept import BODY_STRUCTURE, Concept, Laterality
-from terminology.errors import RowProblem, TableError, UnknownConceptError
-from terminology.identifiers import check_sctid, sctid_problem
-from terminology.index import CompiledGraph
-from terminology.tables import Row, mappings_folder, read_rows
+from terminology.errors import UnknownConceptError
+from terminology.identifiers import check_sctid
+from terminology.release.embedded import embedded_index, index_of
+from terminology.release.history import historical_pairs
+from terminology.release.index import ReleaseIndex
+from terminology.release.sides import Sides
+from terminology.structures import BodyStructures
+from terminology.weaving import Weaving, weave
 
-CONCEPTS_TABLE: Final = "body-structure-concepts.tsv"
-EDGES_TABLE: Final = "body-structure-edges.tsv"
-HISTORY_TABLE: Final = "body-structure-history.tsv"
-_CONCEPT_COLUMNS: Final = ("code", "display", "synonyms", "laterality", "unsided", "source")
-_EDGE_COLUMNS: Final = ("child", "child_display", "parent", "parent_display", "relation", "basis")
-_HISTORY_COLUMNS: Final = (
-    "former",
-    "former_display",
-    "successor",
-    "successor_display",
-    "context",
-    "basis",
-)
-RELATIONS: Final = ("is-a", "part-of")
-
-# Not a SNOMED International version URI: the subset is ours, and says so.
-EMBEDDED_VERSION: Final = "https://w3id.org/bodysite/embedded-body-structures/version/20261120"
+# Closures and concepts that were asked for lately are kept.
+_KEPT: Final = 8_192
+_KEPT_BELOW: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +51,10 @@ class BodyStructureGraph:
 
     Parameters
     ----------
-    concepts
-        The concepts, each code once.
-    edges
-        (child, parent, relation, basis) with both codes among `concepts`.
-    successors
-        Former code → the codes that replaced it.
-    version
-        The version URI that FHIR answers carry.
+    index
+        The release that answers. Its active concepts at or below 123037004 are the graph.
+    tables
+        The embedded structures; those that `index` does not hold are woven in.
 
     Raises
     ------
@@ -75,33 +64,18 @@ class BodyStructureGraph:
         From the same methods when the code is no SNOMED CT identifier at all.
     """
 
-    def __init__(
-        self,
-        concepts: Iterable[Concept],
-        edges: Iterable[tuple[str, str, str, str]],
-        successors: Mapping[str, Collection[str]],
-        version: str,
-    ) -> None:
-        self.version = version
-        self._concepts = {concept.code: concept for concept in concepts}
-        self.nx: nx.DiGraph = nx.DiGraph()
-        self.nx.add_nodes_from(
-            (code, {"display": concept.display}) for code, concept in self._concepts.items()
+    def __init__(self, index: ReleaseIndex, tables: BodyStructures) -> None:
+        self.index = index
+        self.version = index.version
+        self._tables = tables
+        root = index.find(BODY_STRUCTURE)
+        self._site = FrozenBitMap(
+            index.descendants(root) | BitMap([root]) if root >= 0 else BitMap()
         )
-        for child, parent, relation, basis in edges:
-            self.nx.add_edge(child, parent, relation=relation, basis=basis)
-        self.index = CompiledGraph({code: list(self.nx.successors(code)) for code in self.nx})
-        self._successors = {former: tuple(sorted(now)) for former, now in successors.items()}
-        predecessors: dict[str, list[str]] = defaultdict(list)
-        for former, now in self._successors.items():
-            for code in now:
-                predecessors[code].append(former)
-        self._predecessors = {code: tuple(sorted(former)) for code, former in predecessors.items()}
-        self._sided = {
-            (concept.unsided, concept.laterality): concept.code
-            for concept in self._concepts.values()
-            if concept.unsided is not None
-        }
+        self._weaving: Weaving | None = None if index.embedded else weave(index, self._site, tables)
+        self._lookup = lru_cache(maxsize=_KEPT)(self._read)
+        self._above = lru_cache(maxsize=_KEPT)(self._ancestors)
+        self._below = lru_cache(maxsize=_KEPT_BELOW)(self._descendants)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> BodyStructureGraph:
@@ -113,31 +87,61 @@ class BodyStructureGraph:
             With every bad row: a bad check digit, an unknown or doubled code, a concept without
             a way to the root, a cycle, a sided concept that is not below its unsided one.
         """
-        return _load(folder or mappings_folder())
+        tables = BodyStructures.load(folder)
+        return cls(embedded_index() if folder is None else index_of(tables), tables)
+
+    @classmethod
+    def of_release(cls, index: ReleaseIndex) -> BodyStructureGraph:
+        """Return the graph of a licensed release, with the embedded concepts that it lacks."""
+        return cls(index, BodyStructures.load())
+
+    @classmethod
+    def of(cls, tables: BodyStructures) -> BodyStructureGraph:
+        """Return the graph of structures that are made in memory."""
+        return cls(index_of(tables), tables)
 
     def __contains__(self, code: object) -> bool:
-        return code in self._concepts
+        return isinstance(code, str) and (self._ordinal(code) >= 0 or self._is_extra(code))
 
     def __len__(self) -> int:
-        return len(self._concepts)
+        return len(self._site) + (len(self._weaving.extra) if self._weaving else 0)
+
+    @cached_property
+    def nx(self) -> nx.DiGraph:
+        """The graph as networkx has it: codes with `display`, edges from child to parent.
+
+        Edges have `relation` and `basis` where a table of ours says so; those of a release are
+        "is-a".
+        """
+        graph: nx.DiGraph = nx.DiGraph()
+        for code in self.codes():
+            graph.add_node(code, display=self.lookup(code).display)
+        told = {(edge.child, edge.parent): edge for edge in self._tables.edges}
+        for code in self.codes():
+            for parent in self.parents(code):
+                edge = told.get((code, parent))
+                if edge is None:
+                    graph.add_edge(code, parent, relation="is-a", basis=self.version)
+                else:
+                    graph.add_edge(code, parent, relation=edge.relation, basis=edge.basis)
+        return graph
 
     def codes(self) -> tuple[str, ...]:
         """Return all codes, sorted as text."""
-        return self.index.codes
+        extra = self._weaving.extra if self._weaving else ()
+        return tuple(sorted([*self.index.codes(self._site), *extra]))
 
     def lookup(self, code: str) -> Concept:
         """Return the concept with this code."""
-        try:
-            return self._concepts[code]
-        except KeyError:
-            check_sctid(code)
-            raise UnknownConceptError(code, self.version) from None
+        return self._lookup(code)
 
     def subsumes(self, ancestor: str, descendant: str) -> bool:
         """Return whether `ancestor` is strictly above `descendant`; a code is not above itself."""
+        above, below = self._ordinal(ancestor), self._ordinal(descendant)
+        if above >= 0 and below >= 0 and self._weaving is None:
+            return self.index.is_above(above, below)
         self.lookup(ancestor)
-        self.lookup(descendant)
-        return self.index.subsumes(ancestor, descendant)
+        return ancestor in self.ancestors(descendant)
 
     def compare(self, code_a: str, code_b: str) -> str:
         """Return the outcome of FHIR's `$subsumes` for two codes.
@@ -152,15 +156,16 @@ class BodyStructureGraph:
 
     def parents(self, code: str) -> tuple[str, ...]:
         """Return the direct parents, sorted."""
-        return tuple(self.index.decode(self.index.parents(self._ordinal(code))))
+        return self._step(code, upwards=True)
 
     def children(self, code: str) -> tuple[str, ...]:
         """Return the direct children, sorted."""
-        return tuple(self.index.decode(self.index.children(self._ordinal(code))))
+        return self._step(code, upwards=False)
 
     def ancestors(self, code: str) -> frozenset[str]:
         """Return everything above `code`, without `code`."""
-        return frozenset(self.index.decode(self.index.ancestors(self._ordinal(code))))
+        self.lookup(code)
+        return self._above(code)
 
     def ancestors_or_self(self, code: str) -> frozenset[str]:
         """Return `code` and everything above it."""
@@ -168,7 +173,8 @@ class BodyStructureGraph:
 
     def descendants(self, code: str) -> frozenset[str]:
         """Return everything below `code`, without `code`."""
-        return frozenset(self.index.decode(self.index.descendants(self._ordinal(code))))
+        self.lookup(code)
+        return self._below(code)
 
     def descendants_or_self(self, code: str) -> frozenset[str]:
         """Return `code` and everything below it."""
@@ -185,11 +191,9 @@ class BodyStructureGraph:
         """
         if not codes:
             return ()
-        shared = BitMap(self.index.everything)
-        for code in codes:
-            ordinal = self._ordinal(code)
-            shared &= self.index.ancestors(ordinal) | BitMap([ordinal])
-        return self._most_specific(shared)
+        return self._most_specific(
+            frozenset.intersection(*(self.ancestors_or_self(code) for code in codes))
+        )
 
     def map_into(self, code: str, targets: Collection[str]) -> tuple[str, ...]:
         """Return the members of `targets` that subsume `code` most specifically.
@@ -202,27 +206,38 @@ class BodyStructureGraph:
             Sorted; `(code,)` when `code` is a member, empty when nothing subsumes it. Targets
             that the graph does not hold subsume nothing.
         """
-        ordinal = self._ordinal(code)
-        if code in targets:
-            return (code,)
-        members = BitMap(self.index.ordinal(target) for target in targets if target in self)
-        return self._most_specific(members & self.index.ancestors(ordinal))
+        above = self.ancestors(code)
+        return (code,) if code in targets else self._most_specific(above.intersection(targets))
+
+    def distance(self, code_a: str, code_b: str) -> int | None:
+        """Return the number of edges on the shortest way between two codes through a shared region.
+
+        The way goes up from both to a concept that subsumes, or is, both; 0 for equal codes.
+        `None` when nothing subsumes both.
+        """
+        up_a, up_b = self._steps_up(code_a), self._steps_up(code_b)
+        return min((up_a[one] + up_b[one] for one in up_a.keys() & up_b.keys()), default=None)
 
     def history(self, code: str) -> History:
-        """Return what replaced `code` and what it replaced."""
-        self.lookup(code)
-        return History(self._successors.get(code, ()), self._predecessors.get(code, ()))
+        """Return what replaced `code` and what it replaced.
+
+        A former code need not be a body structure of the release: an inactive concept has a
+        history too.
+        """
+        successors = self._replaced_by.get(code, ())
+        predecessors = self._replacing.get(code, ())
+        if not successors and not predecessors:
+            self.lookup(code)
+        return History(successors, predecessors)
 
     def current(self, code: str) -> str:
         """Return the code to use today: the one successor, or `code` when there is none or many."""
-        self.lookup(code)
-        now = self._successors.get(code, ())
+        now = self.history(code).successors
         return now[0] if len(now) == 1 else code
 
     def equivalents(self, code: str) -> frozenset[str]:
         """Return the codes that mean what `code` means: itself, its successors, their formers."""
-        self.lookup(code)
-        return self._with_history({code})
+        return self._with_former({code, *self.history(code).successors})
 
     def search_set(self, code: str) -> frozenset[str]:
         """Return every code that a search for `code` or anything below it has to find.
@@ -231,167 +246,168 @@ class BodyStructureGraph:
         every one of them, so that old and new records answer to old and new codes alike.
         """
         found: set[str] = set()
-        for start in (code, *self.history(code).successors):
+        for start in self._starts(code):
             found |= self.descendants_or_self(start)
         return self._with_former(found)
 
     def above_set(self, code: str) -> frozenset[str]:
         """Return every code that a search for `code` or anything above it has to find."""
         found: set[str] = set()
-        for start in (code, *self.history(code).successors):
+        for start in self._starts(code):
             found |= self.ancestors_or_self(start)
         return self._with_former(found)
+
+    def found_below(self, code: str, candidates: Iterable[str]) -> list[str]:
+        """Return the `candidates` that are in `search_set(code)`, without making that set."""
+        starts = self._starts(code)
+        return [
+            one
+            for one in candidates
+            if any(
+                self._covers(start, meant)
+                for meant in (one, *self._replaced_by.get(one, ()))
+                for start in starts
+            )
+        ]
+
+    def found_above(self, code: str, candidates: Iterable[str]) -> list[str]:
+        """Return the `candidates` that are in `above_set(code)`."""
+        wanted = self.above_set(code)
+        return [one for one in candidates if one in wanted]
 
     def sided(self, code: str, laterality: Laterality) -> str | None:
         """Return the concept for one side of `code`, or `None` where the release has none."""
         self.lookup(code)
-        return self._sided.get((code, laterality))
+        return self._sides.sided.get((code, laterality))
 
     def unsided(self, code: str) -> tuple[str, Laterality | None]:
         """Return the unsided concept and the side of `code`.
 
-        `(code, None)` when the table gives `code` no side, and `(code, side)` for a sided concept
-        that has no unsided counterpart.
+        `(code, None)` when the release gives `code` no side, and `(code, side)` for a sided
+        concept that has no unsided counterpart.
         """
         concept = self.lookup(code)
         return concept.unsided or code, concept.laterality
 
+    def other_side(self, code: str) -> str | None:
+        """Return the concept for the other side of a left or right concept, or `None`."""
+        concept = self.lookup(code)
+        other = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
+        if concept.unsided is None or concept.laterality not in other:
+            return None
+        return self._sides.sided.get((concept.unsided, other[concept.laterality]))
+
     def _ordinal(self, code: str) -> int:
-        return self.index.ordinal(self.lookup(code).code)
+        """Return the ordinal of a body structure of the release, else -1."""
+        ordinal = self.index.find(code)
+        return ordinal if ordinal >= 0 and ordinal in self._site else -1
 
-    def _most_specific(self, ordinals: BitMap) -> tuple[str, ...]:
-        covered = BitMap()
-        for ordinal in ordinals:
-            covered |= self.index.ancestors(ordinal)
-        return tuple(self.index.decode(ordinals - covered))
+    def _is_extra(self, code: str) -> bool:
+        return self._weaving is not None and code in self._weaving.extra
 
-    def _with_history(self, codes: set[str]) -> frozenset[str]:
-        now = {successor for code in codes for successor in self._successors.get(code, ())}
-        return self._with_former(codes | now)
+    def _read(self, code: str) -> Concept:
+        ordinal = self._ordinal(code)
+        if code in self._tables.concepts and (self.index.embedded or ordinal < 0):
+            return self._tables.concepts[code]
+        if ordinal < 0:
+            check_sctid(code)
+            raise UnknownConceptError(code, self.version)
+        display = self.index.display(ordinal)
+        synonyms = tuple(
+            one.term
+            for one in self.index.descriptions(ordinal)
+            if one.type == "synonym" and one.term != display
+        )
+        return Concept(code, display, synonyms, *self._sides.of.get(code, (None, None)))
+
+    @cached_property
+    def _sides(self) -> Sides:
+        if self.index.embedded:
+            return Sides.of_concepts(self._tables.concepts.values())
+        extra = self._weaving.extra if self._weaving else frozenset()
+        return Sides.of_release(self.index, self._site).with_concepts(
+            self._tables.concepts[code] for code in sorted(extra)
+        )
+
+    def _ancestors(self, code: str) -> frozenset[str]:
+        ordinal = self._ordinal(code)
+        held = self.index.ancestors(ordinal) & self._site if ordinal >= 0 else BitMap()
+        if self._weaving is None:
+            return frozenset(self.index.codes(held))
+        return self._weaving.above(code, held, self.index, self._site)
+
+    def _descendants(self, code: str) -> frozenset[str]:
+        ordinal = self._ordinal(code)
+        held = self.index.descendants(ordinal) if ordinal >= 0 else BitMap()
+        if self._weaving is None:
+            return frozenset(self.index.codes(held))
+        return self._weaving.below(code, held, self.index, self._site)
+
+    def _step(self, code: str, *, upwards: bool) -> tuple[str, ...]:
+        self.lookup(code)
+        ordinal = self._ordinal(code)
+        held: BitMap | FrozenBitMap = BitMap()
+        if ordinal >= 0:
+            step = self.index.parents if upwards else self.index.children
+            held = step(ordinal) & self._site
+        found = set(self.index.codes(held))
+        if self._weaving is not None:
+            found.update(self._weaving.step(code, upwards=upwards))
+        return tuple(sorted(found))
+
+    def _most_specific(self, codes: Collection[str]) -> tuple[str, ...]:
+        covered: set[str] = set()
+        for code in codes:
+            covered |= self.ancestors(code)
+        return tuple(sorted(set(codes) - covered))
+
+    def _steps_up(self, code: str) -> dict[str, int]:
+        """Return `code` and everything above it with the number of edges on the shortest way."""
+        self.lookup(code)
+        steps = {code: 0}
+        waiting = deque([code])
+        while waiting:
+            one = waiting.popleft()
+            for parent in self.parents(one):
+                if parent not in steps:
+                    steps[parent] = steps[one] + 1
+                    waiting.append(parent)
+        return steps
+
+    def _starts(self, code: str) -> tuple[str, ...]:
+        """Return `code`, where the graph holds it, and its successors."""
+        successors = self.history(code).successors
+        return (code, *successors) if code in self else successors
+
+    def _covers(self, ancestor: str, code: str) -> bool:
+        """Return whether `ancestor` is, or is above, `code`; false for what is not in the graph."""
+        if ancestor == code:
+            return True
+        above, below = self._ordinal(ancestor), self._ordinal(code)
+        if above >= 0 and below >= 0 and self.index.is_above(above, below):
+            return True
+        return self._weaving is not None and code in self and ancestor in self.ancestors(code)
 
     def _with_former(self, codes: set[str]) -> frozenset[str]:
-        former = {old for code in codes for old in self._predecessors.get(code, ())}
+        former = {old for code in self._replacing.keys() & codes for old in self._replacing[code]}
         return frozenset(codes | former)
 
+    @cached_property
+    def _replaced_by(self) -> dict[str, tuple[str, ...]]:
+        """Former code → its successors, by the tables and by the release."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for former, successors in self._tables.successors.items():
+            found[former].update(successors)
+        if not self.index.embedded:
+            for former, successor in historical_pairs(self.index, self._site):
+                found[former].add(successor)
+        return {former: tuple(sorted(successors)) for former, successors in found.items()}
 
-def _load(folder: Path) -> BodyStructureGraph:
-    concept_rows = read_rows(folder / CONCEPTS_TABLE, _CONCEPT_COLUMNS)
-    edge_rows = read_rows(folder / EDGES_TABLE, _EDGE_COLUMNS)
-    history_rows = read_rows(folder / HISTORY_TABLE, _HISTORY_COLUMNS)
-    codes = {row["code"] for row in concept_rows}
-    problems = [
-        *_concept_problems(concept_rows, codes),
-        *_edge_problems(edge_rows, codes),
-        *_history_problems(history_rows, codes),
-    ]
-    if problems:
-        raise TableError(problems)
-    edges = [(row["child"], row["parent"], row["relation"], row["basis"]) for row in edge_rows]
-    problems = _shape_problems(concept_rows, edge_rows)
-    if problems:
-        raise TableError(problems)
-    successors: dict[str, set[str]] = defaultdict(set)
-    for row in history_rows:
-        successors[row["former"]].add(row["successor"])
-    graph = BodyStructureGraph(
-        (_concept(row) for row in concept_rows), edges, successors, EMBEDDED_VERSION
-    )
-    problems = [
-        row.problem("unsided", f"{row['code']} is not below {row['unsided']}", "an edge to it")
-        for row in concept_rows
-        if row["unsided"] and not graph.subsumes(row["unsided"], row["code"])
-    ]
-    if problems:
-        raise TableError(problems)
-    return graph
-
-
-def _concept(row: Row) -> Concept:
-    return Concept(
-        code=row["code"],
-        display=row["display"],
-        synonyms=tuple(filter(None, row["synonyms"].split("|"))),
-        unsided=row["unsided"] or None,
-        laterality=Laterality(row["laterality"]) if row["laterality"] else None,
-    )
-
-
-def _concept_problems(rows: list[Row], codes: set[str]) -> list[RowProblem]:
-    problems: list[RowProblem] = []
-    seen: set[str] = set()
-    for row in rows:
-        code = row["code"]
-        if reason := sctid_problem(code):
-            problems.append(row.problem("code", f"'{code}' {reason}", "a SNOMED CT concept"))
-        if code in seen:
-            problems.append(row.problem("code", f"'{code}' again", "each concept once"))
-        seen.add(code)
-        if not row["display"]:
-            problems.append(row.problem("display", "empty", "a term"))
-        if row["laterality"] and row["laterality"] not in set(Laterality):
-            problems.append(
-                row.problem("laterality", f"'{row['laterality']}'", "left, right or bilateral")
-            )
-        if row["unsided"] and not row["laterality"]:
-            problems.append(row.problem("laterality", "empty", "the side of a sided concept"))
-        if row["unsided"] and row["unsided"] not in codes:
-            problems.append(row.problem("unsided", f"'{row['unsided']}'", "a concept of the table"))
-    return problems
-
-
-def _edge_problems(rows: list[Row], codes: set[str]) -> list[RowProblem]:
-    problems: list[RowProblem] = []
-    seen: set[tuple[str, str]] = set()
-    for row in rows:
-        problems.extend(
-            row.problem(slot, f"'{row[slot]}'", "a concept of the concept table")
-            for slot in ("child", "parent")
-            if row[slot] not in codes
-        )
-        if row["relation"] not in RELATIONS:
-            problems.append(row.problem("relation", f"'{row['relation']}'", "is-a or part-of"))
-        if not row["basis"]:
-            problems.append(row.problem("basis", "empty", "what the edge rests on"))
-        pair = (row["child"], row["parent"])
-        if pair in seen:
-            problems.append(row.problem("parent", "the edge again", "each edge once"))
-        seen.add(pair)
-    return problems
-
-
-def _history_problems(rows: list[Row], codes: set[str]) -> list[RowProblem]:
-    former = {row["former"] for row in rows}
-    problems: list[RowProblem] = []
-    for row in rows:
-        problems.extend(
-            row.problem(slot, f"'{row[slot]}'", "a concept of the concept table")
-            for slot in ("former", "successor")
-            if row[slot] not in codes
-        )
-        if row["successor"] in former:
-            problems.append(
-                row.problem("successor", f"'{row['successor']}' is former itself", "a current code")
-            )
-    return problems
-
-
-def _shape_problems(concept_rows: list[Row], edge_rows: list[Row]) -> list[RowProblem]:
-    """Return the cycles, and the concepts that no way leads from to the root."""
-    shape: nx.DiGraph = nx.DiGraph((row["child"], row["parent"]) for row in edge_rows)
-    shape.add_nodes_from(row["code"] for row in concept_rows)
-    lines = {(row["child"], row["parent"]): row for row in edge_rows}
-    problems = []
-    for component in nx.strongly_connected_components(shape):
-        if len(component) > 1 or shape.has_edge(*(list(component) * 2)[:2]):
-            cycle = nx.find_cycle(shape.subgraph(component))
-            row = lines[cycle[0][0], cycle[0][1]]
-            path = " → ".join([edge[0] for edge in cycle] + [cycle[0][0]])
-            problems.append(row.problem("parent", f"a cycle {path}", "no cycle"))
-    if problems:
-        return problems
-    rooted = nx.ancestors(shape, BODY_STRUCTURE) if BODY_STRUCTURE in shape else set()
-    return [
-        row.problem("code", f"'{row['code']}' has no way to the root", f"edges to {BODY_STRUCTURE}")
-        for row in concept_rows
-        if row["code"] != BODY_STRUCTURE and row["code"] not in rooted
-    ]
+    @cached_property
+    def _replacing(self) -> dict[str, tuple[str, ...]]:
+        """Code → the former codes that it replaced."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for former, successors in self._replaced_by.items():
+            for successor in successors:
+                found[successor].append(former)
+        return {code: tuple(sorted(former)) for code, former in found.items()}

@@ -9,7 +9,9 @@ from pathlib import Path
 from terminology.crosswalk import Crosswalk
 from terminology.graph import BodyStructureGraph
 from terminology.header import HeaderReader
+from terminology.release.index import ReleaseIndex
 from terminology.statements import StatementReader
+from terminology.structures import BodyStructures
 from terminology.text import TextReader
 from terminology.words import HeaderWords
 
@@ -24,15 +26,21 @@ class Terminology:
     header: HeaderReader
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Terminology:
+    def load(cls, folder: Path | None = None, release: ReleaseIndex | None = None) -> Terminology:
         """Return the terminology of the tables in `folder`, by default the embedded ones.
+
+        With a `release`, its body structures answer; the tables' own structures are woven in
+        where it lacks them.
 
         Raises
         ------
         TableError
             A table has bad rows.
         """
-        graph = BodyStructureGraph.load(folder)
+        if release is None:
+            graph = BodyStructureGraph.load(folder)
+        else:
+            graph = BodyStructureGraph(release, BodyStructures.load(folder))
         crosswalk = Crosswalk.load(folder)
         words = HeaderWords.load(folder)
         text = TextReader(words, graph)

@@ -2,6 +2,7 @@ import pytest
 
 from terminology.concept import Concept, Laterality
 from terminology.graph import BodyStructureGraph
+from terminology.structures import BodyStructures
 
 CONCEPTS = (
     Concept("123037004", "Body structure"),
@@ -33,4 +34,6 @@ EDGES = (
 @pytest.fixture(scope="session")
 def small() -> BodyStructureGraph:
     """Eleven concepts, enough for every rule of the graph."""
-    return BodyStructureGraph(CONCEPTS, EDGES, {"51185008": ["816094009"]}, "test release")
+    return BodyStructureGraph.of(
+        BodyStructures.of(CONCEPTS, EDGES, {"51185008": ["816094009"]}, "test release")
+    )

@@ -1,0 +1,287 @@
+"""From the rows of a release to the arrays of its index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from terminology.errors import RowProblem, TableError
+from terminology.release.arrays import Array, write_arrays
+from terminology.release.descriptions import description_arrays
+from terminology.release.hierarchy import CycleError, depth_first, hierarchy_arrays
+from terminology.release.refsets import packed, refset_arrays
+from terminology.release.relations import relation_arrays
+from terminology.release.terms import term_arrays
+from terminology.release.values import DEFINED, IS_A
+from terminology.rf2.rows import ConceptRows, Places, RelationshipRows, ReleaseRows, TextColumn
+
+Progress = Callable[[str, float], None]
+# Fibonacci hashing: 2**64 divided by the golden ratio, odd.
+HASH_FACTOR: Final = 0x9E3779B97F4A7C15
+EMPTY_SLOT: Final = 0xFFFFFFFF
+
+
+def build_index(rows: ReleaseRows, out: Path, *, progress: Progress | None = None) -> None:
+    """Write the index of a release to `out`, whole or not at all.
+
+    `progress` is told the step and how much of all the work is done, in [0, 1].
+
+    Raises
+    ------
+    TableError
+        The is-a relationships hold a cycle; its rows are named.
+    OSError
+        `out` cannot be written.
+    """
+    facts, arrays = compile_rows(rows, progress=progress)
+    write_arrays(out, facts, arrays)
+
+
+def compile_rows(
+    rows: ReleaseRows, *, progress: Progress | None = None
+) -> tuple[dict[str, Any], Iterator[tuple[str, Array]]]:
+    """Return the facts and, one at a time, the arrays of the index of a release.
+
+    The facts are complete only when the arrays have been consumed.
+
+    Raises
+    ------
+    TableError
+        The is-a relationships hold a cycle; its rows are named.
+    """
+    tell = progress or (lambda step, done: None)
+    tell("hierarchy", 0.0)
+    order = _ordinals(rows.concepts, rows.relationships)
+    facts: dict[str, Any] = {
+        "version": rows.version,
+        "refsets": [],
+        "report": [
+            {
+                "name": one.name,
+                "content": one.content,
+                "rows": one.rows,
+                "active": one.active,
+                "left_out": one.left_out,
+            }
+            for one in rows.report
+        ],
+    }
+    return facts, _all(rows, order, facts, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordinals:
+    """The order of the concepts: `walk` by ordinal, `place` by row, edges as ordinals."""
+
+    walk: NDArray[np.int64]
+    place: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    subtree: NDArray[np.uint32]
+    child: NDArray[np.uint32]
+    parent: NDArray[np.uint32]
+
+    def of(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ordinals of codes, -1 for what is no concept of the release."""
+        rows = np.searchsorted(self.ids, codes)
+        rows[rows == len(self.ids)] = 0
+        if not len(self.ids):
+            return np.full(len(codes), -1, dtype=np.int64)
+        return np.where(self.ids[rows] == codes, self.place[rows], -1)
+
+
+def _ordinals(concepts: ConceptRows, relationships: RelationshipRows) -> _Ordinals:
+    ids = concepts.id
+    is_a = np.flatnonzero(relationships.active & (relationships.type_id == int(IS_A)))
+    child, parent = (
+        np.searchsorted(ids, column[is_a])
+        for column in (relationships.source_id, relationships.destination_id)
+    )
+    both = concepts.active[child] & concepts.active[parent]
+    is_a, child, parent = is_a[both], child[both], parent[both]
+    pairs = np.unique(child.astype(np.int64) * len(ids) + parent)
+    child, parent = np.divmod(pairs, max(len(ids), 1))
+    try:
+        walk, subtree = depth_first(len(ids), child, parent)
+    except CycleError as error:
+        codes = ids[error.positions]
+        raise TableError(_cycle_problems(codes, relationships)) from None
+    # What is inactive comes after what is active; a concept without is-a rows keeps its place.
+    active = concepts.active[walk]
+    order = np.concatenate((np.flatnonzero(active), np.flatnonzero(~active)))
+    walk, subtree = walk[order], subtree[order]
+    place = np.empty(len(ids), dtype=np.int64)
+    place[walk] = np.arange(len(ids))
+    return _Ordinals(
+        walk,
+        place,
+        ids,
+        subtree,
+        place[child].astype(np.uint32),
+        place[parent].astype(np.uint32),
+    )
+
+
+def _cycle_problems(codes: NDArray[np.int64], relationships: RelationshipRows) -> list[RowProblem]:
+    path = " → ".join(str(code) for code in [*codes.tolist(), int(codes[0])])
+    problems = []
+    for child, parent in pairwise([*codes.tolist(), int(codes[0])]):
+        hit = np.flatnonzero(
+            relationships.active
+            & (relationships.type_id == int(IS_A))
+            & (relationships.source_id == child)
+            & (relationships.destination_id == parent)
+        )
+        places: Places = relationships.places
+        file = places.files[int(places.file[hit[0]])]
+        line = int(places.line[hit[0]])
+        problems.append(
+            RowProblem(file, line, "destinationId", f"a cycle {path}", "a hierarchy without cycles")
+        )
+    return problems
+
+
+def _all(
+    rows: ReleaseRows, order: _Ordinals, facts: dict[str, Any], tell: Progress
+) -> Iterator[tuple[str, Array]]:
+    count = len(order.ids)
+    yield from _concept_arrays(rows.concepts, order)
+    yield from hierarchy_arrays(
+        count,
+        order.child,
+        order.parent,
+        order.subtree,
+        lambda done: tell("hierarchy", 0.25 * done),
+    )
+    tell("attributes", 0.25)
+    yield from _relations(rows, order, count)
+    yield from _concretes(rows, order)
+    tell("descriptions", 0.35)
+    described, arrays = description_arrays(
+        rows.descriptions, rows.language, order.of(rows.descriptions.concept_id), count
+    )
+    facts["descriptions"] = described
+    kept: dict[str, Array] = {}
+    for name, array in arrays:
+        if name in _FOR_TERMS:
+            kept[name] = array
+        yield name, array
+    tell("text search", 0.5)
+    starts = kept["description.term.starts"]
+    terms = TextColumn(kept["description.term.data"], starts[:-1], np.diff(starts).astype(np.int32))
+    yield from term_arrays(
+        terms=terms,
+        concept=kept["description.concept"],
+        language=kept["description.language"],
+        languages=tuple(described["languages"]),
+        active=kept["description.active"],
+        type_id=kept["description.type.codes"][kept["description.type"]],
+        codes=rows.concepts.id[order.walk],
+        concept_active=rows.concepts.active[order.walk],
+        progress=lambda done: tell("text search", 0.5 + 0.4 * done),
+    ).items()
+    del kept, terms
+    tell("reference sets", 0.9)
+    yield from _refsets(rows, order, facts)
+    tell("done", 1.0)
+
+
+_FOR_TERMS: Final = frozenset(
+    {
+        "description.term.starts",
+        "description.term.data",
+        "description.concept",
+        "description.language",
+        "description.active",
+        "description.type",
+        "description.type.codes",
+    }
+)
+
+
+def _concept_arrays(concepts: ConceptRows, order: _Ordinals) -> Iterator[tuple[str, Array]]:
+    walk = order.walk
+    yield "concept.id", concepts.id[walk]
+    yield "concept.active", concepts.active[walk]
+    yield "concept.effective_time", concepts.effective_time[walk]
+    yield "concept.module", concepts.module_id[walk]
+    yield "concept.defined", concepts.definition_status_id[walk] == int(DEFINED)
+    yield "concept.slots", _hash_slots(concepts.id[walk])
+
+
+def _hash_slots(ids: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return an open-addressing table: the ordinal of a code stands at its hash or just after."""
+    bits = max(4, int(2 * len(ids)).bit_length())
+    slots = np.full(1 << bits, EMPTY_SLOT, dtype=np.uint32)
+    waiting = np.arange(len(ids), dtype=np.uint32)
+    places = (ids.astype(np.uint64) * np.uint64(HASH_FACTOR)) >> np.uint64(64 - bits)
+    while len(waiting):
+        free = slots[places] == EMPTY_SLOT
+        slots[places[free]] = waiting[free]
+        lost = slots[places] != waiting
+        waiting, places = waiting[lost], (places[lost] + np.uint64(1)) & np.uint64((1 << bits) - 1)
+    return slots
+
+
+def _relations(rows: ReleaseRows, order: _Ordinals, count: int) -> Iterator[tuple[str, Array]]:
+    table = rows.relationships
+    chosen = np.flatnonzero(table.active & (table.type_id != int(IS_A)))
+    source, kind, destination = (
+        order.of(column[chosen])
+        for column in (table.source_id, table.type_id, table.destination_id)
+    )
+    known = rows.concepts.active[order.walk[source]]
+    yield from relation_arrays(
+        source[known], kind[known], destination[known], table.group[chosen][known], count
+    )
+
+
+def _concretes(rows: ReleaseRows, order: _Ordinals) -> Iterator[tuple[str, Array]]:
+    table = rows.concrete
+    chosen = np.flatnonzero(table.active)
+    source, kind = order.of(table.source_id[chosen]), order.of(table.type_id[chosen])
+    by = np.lexsort((kind, table.group[chosen], source))
+    offsets, data = packed(table.value, chosen[by])
+    yield "concrete.source", source[by].astype(np.uint32)
+    yield "concrete.type", kind[by].astype(np.uint32)
+    yield "concrete.group", table.group[chosen][by].astype(np.uint16)
+    yield "concrete.value.starts", offsets
+    yield "concrete.value.data", data
+
+
+def _refsets(
+    rows: ReleaseRows, order: _Ordinals, facts: dict[str, Any]
+) -> Iterator[tuple[str, Array]]:
+    associations: list[tuple[Array, Array, Array]] = []
+    for about, arrays, component, active in refset_arrays(rows.refsets):
+        ordinals = order.of(component)
+        members = BitMap(ordinals[active & (ordinals >= 0)].tolist())
+        members.run_optimize()
+        about["active"] = int(np.count_nonzero(active))
+        facts["refsets"].append(about)
+        yield from arrays
+        yield (
+            f"refset.{about['refset']}.members",
+            np.frombuffer(members.serialize(), dtype=np.uint8),
+        )
+        if "targetComponentId" in about["fields"]:
+            fields = {name.rpartition(".")[2]: array for name, array in arrays}
+            targets = order.of(fields["targetComponentId"])
+            known = active & (ordinals >= 0) & (targets >= 0)
+            refset = np.full(int(np.count_nonzero(known)), int(about["refset"]), dtype=np.int64)
+            associations.append((ordinals[known], targets[known], refset))
+    source, target, refset = (
+        np.concatenate(parts) if associations else np.zeros(0, dtype=np.int64)
+        for parts in (zip(*associations, strict=True) if associations else ((), (), ()))
+    )
+    by = np.lexsort((target, refset, source))
+    yield "association.source", source[by].astype(np.uint32)
+    yield "association.target", target[by].astype(np.uint32)
+    yield "association.refset", refset[by]
+    yield "association.by_target", np.argsort(target[by], kind="stable").astype(np.uint32)
