@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float], None]
 
 # Of the whole work, reading takes about this share.
-_READING: Final = 0.3
+_READING: Final = 0.4
 # Of the report where stdout is no terminal.
 _WIDTH: Final = 160
 

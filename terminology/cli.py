@@ -1,4 +1,4 @@
-"""The command groups of this package: `terminology`, `mappings`, and the command `map`.
+"""The command group `mappings` and the command `map`; `terminology.concept_cli` has the others.
 
 `api.cli` puts them into the one command `bodysite`. Results go to stdout, messages to stderr;
 ``--json`` gives one JSON object a line. Exit status: 0 done, 1 findings, 2 misuse.
@@ -9,144 +9,21 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse
+from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse, release_option
 from terminology.files import written_whole
 
 if TYPE_CHECKING:
     from terminology.annotation import HeaderStatement, TextReading
-    from terminology.concept import Concept
     from terminology.library import Terminology
 
 _ANSWER_KEYS = ("code", "display", "laterality", "confidence")
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-
-
-@click.group(cls=BodySiteGroup, no_args_is_help=True)
-def terminology() -> None:
-    """Ask the body structures: look up, compare, expand, search."""
-
-
-@terminology.command()
-@_AS_JSON
-def info(as_json: bool) -> None:
-    """Say which release is in use and how much it holds."""
-    from terminology.graph import BodyStructureGraph
-
-    graph = BodyStructureGraph.load()
-    former = sum(bool(graph.history(code).successors) for code in graph.codes())
-    facts = {
-        "version": graph.version,
-        "concepts": len(graph),
-        "edges": graph.nx.number_of_edges(),
-        "former_codes": former,
-    }
-    if as_json:
-        echo_json(facts)
-    else:
-        for name, value in facts.items():
-            click.echo(f"{name}: {value}")
-
-
-@terminology.command()
-@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
-@_AS_JSON
-def lookup(codes: tuple[str, ...], as_json: bool) -> None:
-    """Show concepts: terms, parents, children, side, history."""
-    from terminology.graph import BodyStructureGraph
-
-    graph = BodyStructureGraph.load()
-    for code in codes:
-        concept = graph.lookup(code)
-        history = graph.history(code)
-        facts: dict[str, object] = {
-            "code": code,
-            "display": concept.display,
-            "synonyms": list(concept.synonyms),
-            "parents": _listed(graph.lookup(parent) for parent in graph.parents(code)),
-            "children": _listed(graph.lookup(child) for child in graph.children(code)),
-            "laterality": concept.laterality,
-            "unsided": concept.unsided,
-            "replaced_by": _listed(graph.lookup(now) for now in history.successors),
-            "replaces": _listed(graph.lookup(old) for old in history.predecessors),
-        }
-        if as_json:
-            echo_json(facts)
-            continue
-        click.echo(str(concept))
-        for name in ("synonyms", "laterality", "unsided"):
-            if value := facts[name]:
-                click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
-        for name in ("parents", "children", "replaced_by", "replaces"):
-            related = facts[name]
-            assert isinstance(related, list)  # noqa: S101
-            for other in related:
-                click.echo(f"  {name}: {other['code']} |{other['display']}|")
-
-
-@terminology.command()
-@click.argument("code_a")
-@click.argument("code_b")
-@_AS_JSON
-def subsumes(code_a: str, code_b: str, as_json: bool) -> None:
-    """Say how CODE_A stands to CODE_B: equivalent, subsumes, subsumed-by, not-subsumed."""
-    from terminology.graph import BodyStructureGraph
-
-    outcome = BodyStructureGraph.load().compare(code_a, code_b)
-    if as_json:
-        echo_json({"codeA": code_a, "codeB": code_b, "outcome": outcome})
-    else:
-        click.echo(outcome)
-
-
-@terminology.command()
-@click.argument("expression")
-@_AS_JSON
-def expand(expression: str, as_json: bool) -> None:
-    """List the concepts that an ECL EXPRESSION names, such as '<< 85562004 |Hand|'."""
-    from terminology import ecl
-    from terminology.graph import BodyStructureGraph
-
-    _echo_concepts(ecl.expand(expression, BodyStructureGraph.load()), as_json)
-
-
-@terminology.command()
-@click.argument("words", nargs=-1, required=True, metavar="WORD...")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1))
-@_AS_JSON
-def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Find concepts by words or their beginnings; exact terms come first."""
-    from terminology.graph import BodyStructureGraph
-    from terminology.search import search as find
-
-    _echo_concepts(
-        (hit.concept for hit in find(BodyStructureGraph.load(), " ".join(words), limit)), as_json
-    )
-
-
-@terminology.command()
-@click.argument("code")
-@_AS_JSON
-def history(code: str, as_json: bool) -> None:
-    """Show what replaced CODE and what it replaced."""
-    from terminology.graph import BodyStructureGraph
-
-    graph = BodyStructureGraph.load()
-    found = graph.history(code)
-    after = _listed(graph.lookup(now) for now in found.successors)
-    before = _listed(graph.lookup(old) for old in found.predecessors)
-    if as_json:
-        echo_json({"code": code, "replaced_by": after, "replaces": before})
-        return
-    click.echo(str(graph.lookup(code)))
-    for name, related in (("replaced by", after), ("replaces", before)):
-        for other in related:
-            click.echo(f"  {name} {other['code']} |{other['display']}|")
 
 
 @click.command("map")
@@ -165,6 +42,7 @@ def history(code: str, as_json: bool) -> None:
 @click.option("--in", "source", type=click.Path(path_type=Path), help="A CSV with values.")
 @click.option("--column", help="The column of that CSV.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write that CSV with answers here.")
+@release_option
 @_AS_JSON
 def map_command(
     values: tuple[str, ...],
@@ -173,6 +51,7 @@ def map_command(
     source: Path | None,
     column: str | None,
     out: Path | None,
+    release: Path | None,
     as_json: bool,
 ) -> None:
     """Map header words or codes to SNOMED CT body sites.
@@ -182,7 +61,7 @@ def map_command(
     """
     from terminology.library import load_terminology
 
-    library = load_terminology()
+    library = load_terminology(release)
     if source is not None:
         if values or not column:
             misuse("--in takes --column NAME and no VALUE. Name the column that holds the values.")
@@ -385,15 +264,3 @@ def _write_rows(stream: IO[str], fields: list[str], rows: list[dict[str, object]
     writer = csv.DictWriter(stream, fields)
     writer.writeheader()
     writer.writerows(rows)
-
-
-def _listed(concepts: Iterable[Concept]) -> list[dict[str, str]]:
-    return [{"code": concept.code, "display": concept.display} for concept in concepts]
-
-
-def _echo_concepts(concepts: Iterable[Concept], as_json: bool) -> None:
-    for concept in concepts:
-        if as_json:
-            echo_json({"code": concept.code, "display": concept.display})
-        else:
-            click.echo(str(concept))

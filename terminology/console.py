@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -12,6 +13,16 @@ from terminology.errors import BodySiteError, TableError
 DONE = 0
 FINDINGS = 1
 MISUSE = 2
+
+
+release_option = click.option(
+    "--release",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="BODYSITE_RELEASE",
+    metavar="INDEX",
+    help="An index that 'bodysite terminology build' made, or BODYSITE_RELEASE."
+    "  [default: the embedded subset]",
+)
 
 
 class BodySiteGroup(click.Group):

@@ -14,7 +14,7 @@ wants to walk it with networkx, edges from child to parent.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -56,6 +56,15 @@ class BodyStructureGraph:
     tables
         The embedded structures; those that `index` does not hold are woven in.
 
+    Attributes
+    ----------
+    version
+        The version URI of the release.
+    tables_version
+        That of the embedded structures.
+    site
+        The ordinals of `index` that are body structures.
+
     Raises
     ------
     UnknownConceptError
@@ -67,12 +76,13 @@ class BodyStructureGraph:
     def __init__(self, index: ReleaseIndex, tables: BodyStructures) -> None:
         self.index = index
         self.version = index.version
+        self.tables_version = tables.version
         self._tables = tables
         root = index.find(BODY_STRUCTURE)
-        self._site = FrozenBitMap(
+        self.site = FrozenBitMap(
             index.descendants(root) | BitMap([root]) if root >= 0 else BitMap()
         )
-        self._weaving: Weaving | None = None if index.embedded else weave(index, self._site, tables)
+        self._weaving: Weaving | None = None if index.embedded else weave(index, self.site, tables)
         self._lookup = lru_cache(maxsize=_KEPT)(self._read)
         self._above = lru_cache(maxsize=_KEPT)(self._ancestors)
         self._below = lru_cache(maxsize=_KEPT_BELOW)(self._descendants)
@@ -104,7 +114,7 @@ class BodyStructureGraph:
         return isinstance(code, str) and (self._ordinal(code) >= 0 or self._is_extra(code))
 
     def __len__(self) -> int:
-        return len(self._site) + (len(self._weaving.extra) if self._weaving else 0)
+        return len(self.site) + (len(self._weaving.extra) if self._weaving else 0)
 
     @cached_property
     def nx(self) -> nx.DiGraph:
@@ -129,7 +139,7 @@ class BodyStructureGraph:
     def codes(self) -> tuple[str, ...]:
         """Return all codes, sorted as text."""
         extra = self._weaving.extra if self._weaving else ()
-        return tuple(sorted([*self.index.codes(self._site), *extra]))
+        return tuple(sorted([*self.index.codes(self.site), *extra]))
 
     def lookup(self, code: str) -> Concept:
         """Return the concept with this code."""
@@ -218,6 +228,10 @@ class BodyStructureGraph:
         up_a, up_b = self._steps_up(code_a), self._steps_up(code_b)
         return min((up_a[one] + up_b[one] for one in up_a.keys() & up_b.keys()), default=None)
 
+    def former(self) -> Iterator[str]:
+        """Yield the codes that others replaced."""
+        yield from self._replaced_by
+
     def history(self, code: str) -> History:
         """Return what replaced `code` and what it replaced.
 
@@ -300,7 +314,7 @@ class BodyStructureGraph:
     def _ordinal(self, code: str) -> int:
         """Return the ordinal of a body structure of the release, else -1."""
         ordinal = self.index.find(code)
-        return ordinal if ordinal >= 0 and ordinal in self._site else -1
+        return ordinal if ordinal >= 0 and ordinal in self.site else -1
 
     def _is_extra(self, code: str) -> bool:
         return self._weaving is not None and code in self._weaving.extra
@@ -325,23 +339,23 @@ class BodyStructureGraph:
         if self.index.embedded:
             return Sides.of_concepts(self._tables.concepts.values())
         extra = self._weaving.extra if self._weaving else frozenset()
-        return Sides.of_release(self.index, self._site).with_concepts(
+        return Sides.of_release(self.index, self.site).with_concepts(
             self._tables.concepts[code] for code in sorted(extra)
         )
 
     def _ancestors(self, code: str) -> frozenset[str]:
         ordinal = self._ordinal(code)
-        held = self.index.ancestors(ordinal) & self._site if ordinal >= 0 else BitMap()
+        held = self.index.ancestors(ordinal) & self.site if ordinal >= 0 else BitMap()
         if self._weaving is None:
             return frozenset(self.index.codes(held))
-        return self._weaving.above(code, held, self.index, self._site)
+        return self._weaving.above(code, held, self.index, self.site)
 
     def _descendants(self, code: str) -> frozenset[str]:
         ordinal = self._ordinal(code)
         held = self.index.descendants(ordinal) if ordinal >= 0 else BitMap()
         if self._weaving is None:
             return frozenset(self.index.codes(held))
-        return self._weaving.below(code, held, self.index, self._site)
+        return self._weaving.below(code, held, self.index, self.site)
 
     def _step(self, code: str, *, upwards: bool) -> tuple[str, ...]:
         self.lookup(code)
@@ -349,7 +363,7 @@ class BodyStructureGraph:
         held: BitMap | FrozenBitMap = BitMap()
         if ordinal >= 0:
             step = self.index.parents if upwards else self.index.children
-            held = step(ordinal) & self._site
+            held = step(ordinal) & self.site
         found = set(self.index.codes(held))
         if self._weaving is not None:
             found.update(self._weaving.step(code, upwards=upwards))
@@ -399,7 +413,7 @@ class BodyStructureGraph:
         for former, successors in self._tables.successors.items():
             found[former].update(successors)
         if not self.index.embedded:
-            for former, successor in historical_pairs(self.index, self._site):
+            for former, successor in historical_pairs(self.index, self.site):
                 found[former].add(successor)
         return {former: tuple(sorted(successors)) for former, successors in found.items()}
 

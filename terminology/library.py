@@ -48,7 +48,15 @@ class Terminology:
         return cls(graph, crosswalk, text, HeaderReader(attributes, words, graph))
 
 
-@lru_cache(maxsize=1)
-def load_terminology() -> Terminology:
-    """Return the embedded terminology, loaded at the first call and shared after it."""
-    return Terminology.load()
+@lru_cache(maxsize=4)
+def load_terminology(release: Path | None = None) -> Terminology:
+    """Return the terminology over the index in `release`, by default over the embedded subset.
+
+    Loaded at the first call and shared after it.
+
+    Raises
+    ------
+    IndexFileError
+        `release` is no whole index.
+    """
+    return Terminology.load(release=None if release is None else ReleaseIndex.open(release))

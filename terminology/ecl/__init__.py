@@ -1,9 +1,13 @@
-"""Expression Constraint Language: `expand` an expression to the concepts it names.
+"""Expression Constraint Language 2.2: parse an expression constraint, render it, evaluate it.
 
-What is built is everything that the hierarchy alone decides; what is not, refinements, member
-sets and filters among it, is refused with its name and never answered with another set.
+`parse` and `render` need no release; `evaluate`, `select` and `satisfies` ask a `ReleaseIndex`.
 """
 
-from terminology.ecl.evaluate import expand, ordinals
+from terminology.ecl.candidate import Candidate
+from terminology.ecl.evaluation import evaluate, select
+from terminology.ecl.graph import expand, ordinals
+from terminology.ecl.parsing import parse
+from terminology.ecl.rendering import render
+from terminology.ecl.satisfaction import satisfies
 
-__all__ = ["expand", "ordinals"]
+__all__ = ["Candidate", "evaluate", "expand", "ordinals", "parse", "render", "satisfies", "select"]

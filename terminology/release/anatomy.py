@@ -115,11 +115,20 @@ class Anatomy:
 
     @cached_property
     def _part_rows(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Source and destination of the 123005000 |Part of| relationships."""
+        """Source and destination of the 123005000 |Part of| rows, defining or additional."""
         index = self._index
         attribute = index.find(PART_OF)
+        if attribute < 0:
+            none = np.zeros(0, dtype=np.uint32)
+            return none, none
         rows = index.relations.by_type_destination[index.relations.type_range(attribute)]
-        return index.relations.source[rows], index.relations.destination[rows]
+        told = index.arrays["additional.type"] == attribute
+        return (
+            np.concatenate((index.relations.source[rows], index.arrays["additional.source"][told])),
+            np.concatenate(
+                (index.relations.destination[rows], index.arrays["additional.destination"][told])
+            ),
+        )
 
     @cached_property
     def _entires(self) -> dict[int, int]:

@@ -26,7 +26,7 @@ from terminology.errors import IndexFileError
 
 MAGIC: Final = b"BODYSITE"
 # To be raised with every change of what the arrays mean: an old file is then refused, not misread.
-FORMAT: Final = 1
+FORMAT: Final = 2
 _HEADER: Final = struct.Struct("<8sIIQQQ")
 _HEADER_BYTES: Final = 64
 _ALIGN: Final = 64
@@ -54,8 +54,15 @@ class ArrayFile(Mapping[str, Array]):
         directory, self._map = _open(path)
         self.facts: Mapping[str, Any] = directory["facts"]
         self._entries: dict[str, dict[str, Any]] = directory["arrays"]
+        self._held: dict[str, Array] = {}
 
     def __getitem__(self, name: str) -> Array:
+        held = self._held.get(name)
+        if held is None:
+            held = self._held[name] = self._mapped(name)
+        return held
+
+    def _mapped(self, name: str) -> Array:
         entry = self._entries[name]
         dtype, count = np.dtype(entry["dtype"]), entry["count"]
         if count == 0:

@@ -14,6 +14,7 @@ from pyroaring import BitMap
 
 from terminology.errors import RowProblem, TableError
 from terminology.release.arrays import Array, write_arrays
+from terminology.release.codes import code_arrays
 from terminology.release.descriptions import description_arrays
 from terminology.release.hierarchy import CycleError, depth_first, hierarchy_arrays
 from terminology.release.refsets import packed, refset_arrays
@@ -23,9 +24,6 @@ from terminology.release.values import DEFINED, IS_A
 from terminology.rf2.rows import ConceptRows, Places, RelationshipRows, ReleaseRows, TextColumn
 
 Progress = Callable[[str, float], None]
-# Fibonacci hashing: 2**64 divided by the golden ratio, odd.
-HASH_FACTOR: Final = 0x9E3779B97F4A7C15
-EMPTY_SLOT: Final = 0xFFFFFFFF
 
 
 def build_index(rows: ReleaseRows, out: Path, *, progress: Progress | None = None) -> None:
@@ -162,6 +160,8 @@ def _all(
     tell("attributes", 0.25)
     yield from _relations(rows, order, count)
     yield from _concretes(rows, order)
+    yield from _additional(rows, order)
+    yield from _identifiers(rows, order)
     tell("descriptions", 0.35)
     described, arrays = description_arrays(
         rows.descriptions, rows.language, order.of(rows.descriptions.concept_id), count
@@ -212,21 +212,9 @@ def _concept_arrays(concepts: ConceptRows, order: _Ordinals) -> Iterator[tuple[s
     yield "concept.effective_time", concepts.effective_time[walk]
     yield "concept.module", concepts.module_id[walk]
     yield "concept.defined", concepts.definition_status_id[walk] == int(DEFINED)
-    yield "concept.slots", _hash_slots(concepts.id[walk])
-
-
-def _hash_slots(ids: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Return an open-addressing table: the ordinal of a code stands at its hash or just after."""
-    bits = max(4, int(2 * len(ids)).bit_length())
-    slots = np.full(1 << bits, EMPTY_SLOT, dtype=np.uint32)
-    waiting = np.arange(len(ids), dtype=np.uint32)
-    places = (ids.astype(np.uint64) * np.uint64(HASH_FACTOR)) >> np.uint64(64 - bits)
-    while len(waiting):
-        free = slots[places] == EMPTY_SLOT
-        slots[places[free]] = waiting[free]
-        lost = slots[places] != waiting
-        waiting, places = waiting[lost], (places[lost] + np.uint64(1)) & np.uint64((1 << bits) - 1)
-    return slots
+    has_children = np.zeros(len(walk), dtype=np.bool_)
+    has_children[order.parent] = True
+    yield from code_arrays(concepts.id[walk], order.subtree, has_children).items()
 
 
 def _relations(rows: ReleaseRows, order: _Ordinals, count: int) -> Iterator[tuple[str, Array]]:
@@ -240,6 +228,37 @@ def _relations(rows: ReleaseRows, order: _Ordinals, count: int) -> Iterator[tupl
     yield from relation_arrays(
         source[known], kind[known], destination[known], table.group[chosen][known], count
     )
+
+
+def _additional(rows: ReleaseRows, order: _Ordinals) -> Iterator[tuple[str, Array]]:
+    """Yield the relationships that no definition rests on, such as 123005000 |Part of|."""
+    none = np.zeros(0, dtype=np.int64)
+    source, kind, destination = none, none, none
+    if rows.additional is not None:
+        table = rows.additional
+        chosen = np.flatnonzero(table.active)
+        source, kind, destination = (
+            order.of(column[chosen])
+            for column in (table.source_id, table.type_id, table.destination_id)
+        )
+    for name, column in (("source", source), ("type", kind), ("destination", destination)):
+        yield f"additional.{name}", column.astype(np.uint32)
+
+
+def _identifiers(rows: ReleaseRows, order: _Ordinals) -> Iterator[tuple[str, Array]]:
+    """Yield the active codes of other schemes for concepts, sorted by scheme and code."""
+    table = rows.identifiers
+    scheme, ordinals = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    starts, data = np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+    if table is not None:
+        ordinals = order.of(table.referenced_component_id)
+        chosen = np.flatnonzero(table.active & (ordinals >= 0))
+        scheme, ordinals = table.identifier_scheme_id[chosen], ordinals[chosen]
+        starts, data = packed(table.alternate_identifier, chosen)
+    yield "identifier.scheme", scheme
+    yield "identifier.concept", ordinals.astype(np.uint32)
+    yield "identifier.code.starts", starts
+    yield "identifier.code.data", data
 
 
 def _concretes(rows: ReleaseRows, order: _Ordinals) -> Iterator[tuple[str, Array]]:

@@ -184,15 +184,12 @@ class DescriptionTable:
         if rest.startswith("x-sctlang-"):
             refset = rest.removeprefix("x-sctlang-").replace("-", "")
             return [(language, refset)] if refset in self._marks else []
-        if tag in self.dialects:
-            found: list[tuple[str, str | None]] = [(language, self.dialects[tag])]
-        else:
-            found = []
-        found.extend(
-            (language, refset)
-            for name, refset in self.dialects.items()
-            if name.partition("-")[0] == language and (language, refset) not in found
+        # The tag's own; then, of the other dialects of its language, the default one first.
+        near = sorted(
+            (name for name in self.dialects if name.partition("-")[0] == language),
+            key=lambda name: (name != tag, self.dialects[name] != self.default_refset, name),
         )
+        found: list[tuple[str, str | None]] = [(language, self.dialects[name]) for name in near]
         if language in self.languages:
             found.append((language, None))
         return found

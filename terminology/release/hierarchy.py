@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from terminology.release.arrays import Array
+from terminology.release.pairs import pair_arrays
 
 Ordinals = NDArray[np.uint32]
 _NO_PARENT: Final = -1
@@ -114,8 +115,7 @@ def hierarchy_arrays(
 
     ``isa.parents.*``, ``isa.children.*`` and ``isa.ancestors.*`` are lists (`Csr`);
     ``isa.descendants.*`` are serialised bitmaps: those of concept `i` are the bytes
-    ``data[starts[i] : starts[i + 1]]``, none for a leaf. ``isa.first`` and ``isa.last`` are the
-    smallest and the largest of the descendants; for a leaf `count` and 0.
+    ``data[starts[i] : starts[i + 1]]``, none for a leaf. ``isa.pairs.*`` are those of `PairTest`.
     """
     above = Csr.of_pairs(child, parent, count)
     below = Csr.of_pairs(parent, child, count)
@@ -137,17 +137,15 @@ def hierarchy_arrays(
             progress(done / count / 2)
     starts = np.zeros(count + 1, dtype=np.int64)
     np.cumsum([len(one) for one in arrays], out=starts[1:])
-    yield "isa.ancestors.starts", starts
-    yield (
-        "isa.ancestors.values",
-        (np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)),
-    )
+    listed = np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)
     del ancestors, arrays
+    yield "isa.ancestors.starts", starts
+    yield "isa.ancestors.values", listed
+    yield from pair_arrays(starts, listed, subtree, np.diff(below.starts) > 0)
+    del listed
     children = below.lists()
     descendants: dict[int, BitMap] = {}
     blobs: list[bytes] = [b""] * count
-    first = np.full(count, count, dtype=np.uint32)
-    last = np.zeros(count, dtype=np.uint32)
     for done, concept in enumerate(reversed(downwards)):
         if children[concept]:
             found = BitMap(children[concept])
@@ -157,15 +155,12 @@ def hierarchy_arrays(
             found.run_optimize()
             descendants[concept] = found
             blobs[concept] = found.serialize()
-            first[concept], last[concept] = found.min(), found.max()
         if progress is not None and done % 50_000 == 0:
             progress(0.5 + done / count / 2)
     starts = np.zeros(count + 1, dtype=np.int64)
     np.cumsum([len(blob) for blob in blobs], out=starts[1:])
     yield "isa.descendants.starts", starts
     yield "isa.descendants.data", np.frombuffer(b"".join(blobs), dtype=np.uint8)
-    yield "isa.first", first
-    yield "isa.last", last
 
 
 def _levels(count: int, above: Csr, below: Csr) -> list[int]:

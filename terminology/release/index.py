@@ -19,11 +19,11 @@ from pyroaring import BitMap, FrozenBitMap
 from terminology.errors import UnknownConceptError
 from terminology.identifiers import check_sctid
 from terminology.release.arrays import Array, ArrayFile
-from terminology.release.build import EMPTY_SLOT, HASH_FACTOR
+from terminology.release.codes import CodeTable
 from terminology.release.descriptions import DescriptionTable
 from terminology.release.pairs import PairTest
 from terminology.release.refsets import RefsetTable
-from terminology.release.relations import Concretes, Relations
+from terminology.release.relations import Concretes, Relations, span
 from terminology.release.terms import TermSearch
 from terminology.release.values import (
     FSN,
@@ -36,9 +36,7 @@ from terminology.release.values import (
     Description,
 )
 
-_WORD: Final = (1 << 64) - 1
-# Codes and bitmaps that were asked for lately are kept; both caches are emptied when full.
-_KEPT_CODES: Final = 131_072
+# Bitmaps that were asked for lately are kept; the cache is emptied when it is full.
 _KEPT_SETS: Final = 4_096
 _NOTHING: Final = FrozenBitMap()
 
@@ -86,14 +84,14 @@ class ReleaseIndex:
         self.defined: NDArray[np.bool_] = arrays["concept.defined"]
         self._active: NDArray[np.bool_] = arrays["concept.active"]
         self._ids = self.ids.data
-        self._subtree = arrays["isa.subtree"].data
-        self._first, self._last = arrays["isa.first"].data, arrays["isa.last"].data
         self._above = _Lists(arrays, "ancestors")
         self._parents = _Lists(arrays, "parents")
         self._children = _Lists(arrays, "children")
         self._blob_starts = arrays["isa.descendants.starts"].data
         self._blobs = arrays["isa.descendants.data"].data
-        self._found = _Found(self._ids, arrays["concept.slots"].data)
+        self._found = CodeTable(arrays)
+        self._codes, self._halves = self._found.codes, self._found.halves
+        self._divisor = self._found.divisor
         self._below = _Below(self._read_below)
 
     @classmethod
@@ -206,19 +204,36 @@ class ReleaseIndex:
 
     def subsumes(self, ancestor: str, descendant: str) -> bool:
         """Return whether `ancestor` is strictly above `descendant`; no code is above itself."""
-        above, below = self._found[ancestor], self._found[descendant]
-        if above < 0 or below < 0:
-            above, below = self.ordinal(ancestor), self.ordinal(descendant)
-        if below > self._last[above]:
+        # The way of `CodeTable` without its cache and its calls: this is asked millions of times.
+        codes, halves, divisor = self._codes, self._halves, self._divisor
+        try:
+            upper, lower = int(ancestor), int(descendant)
+        except ValueError:
+            upper = lower = 0
+        at, to = upper % divisor * 2, lower % divisor * 2
+        if codes[at] != upper:
+            at = self._found.probe(upper, at)
+        if codes[to] != lower:
+            to = self._found.probe(lower, to)
+        if (
+            at < 0
+            or to < 0
+            or str(upper) != ancestor
+            or str(lower) != descendant
+            or not (upper and lower)
+        ):
+            self.ordinal(ancestor)
+            self.ordinal(descendant)
+        end = halves[2 * at + 3]
+        if not end:
             return False
-        if above < below < above + self._subtree[above]:
+        above, below = halves[2 * at + 2], halves[2 * to + 2]
+        if above < below < end:
             return True
-        if below < self._first[above]:
-            return False
         values, starts = self._above.values, self._above.starts
-        end = starts[below + 1]
-        place = bisect_left(values, above, starts[below], end)
-        return bool(place < end and values[place] == above)
+        stop = starts[below + 1]
+        place = bisect_left(values, above, starts[below], stop)
+        return bool(place < stop and values[place] == above)
 
     def is_above(self, ancestor: int, descendant: int) -> bool:
         """Return whether one ordinal is strictly above another."""
@@ -354,8 +369,7 @@ class ReleaseIndex:
 
     def associations(self, ordinal: int) -> tuple[Association, ...]:
         """Return what active association rows say of a concept, historical and anatomical."""
-        source = self.arrays["association.source"]
-        left, right = np.searchsorted(source, (ordinal, ordinal + 1))
+        left, right = span(self.arrays["association.source"], ordinal)
         target, refset = self.arrays["association.target"], self.arrays["association.refset"]
         return tuple(
             Association(str(refset[row]), self.code(int(target[row]))) for row in range(left, right)
@@ -364,13 +378,43 @@ class ReleaseIndex:
     def associated(self, ordinal: int) -> tuple[Association, ...]:
         """Return the same from the other end: `target` is the concept that refers to this one."""
         rows = self.arrays["association.by_target"]
-        target = self.arrays["association.target"]
-        left, right = np.searchsorted(target, (ordinal, ordinal + 1), sorter=rows)
+        left, right = span(self.arrays["association.target"], ordinal, rows)
         source, refset = self.arrays["association.source"], self.arrays["association.refset"]
         return tuple(
             Association(str(refset[row]), self.code(int(source[row])))
             for row in rows[left:right].tolist()
         )
+
+    # Codes of other schemes
+
+    def find_alternate(self, scheme: str, identifier: str) -> int | None:
+        """Return the concept that has a code in another scheme, such as LOINC's; `None` for none.
+
+        `scheme` is the SCTID of the scheme's concept, or a term of it, in any case.
+        """
+        return self._alternates.get((scheme.casefold(), identifier))
+
+    @cached_property
+    def _alternates(self) -> Mapping[tuple[str, str], int]:
+        starts = self.arrays["identifier.code.starts"]
+        data = self.arrays["identifier.code.data"].tobytes()
+        names: dict[int, set[str]] = {}
+        found = {}
+        for row, (scheme, concept) in enumerate(
+            zip(
+                self.arrays["identifier.scheme"].tolist(),
+                self.arrays["identifier.concept"].tolist(),
+                strict=True,
+            )
+        ):
+            if scheme not in names:
+                known = self.find(scheme)
+                terms = () if known < 0 else self.descriptions(known)
+                names[scheme] = {str(scheme), *(one.term.casefold() for one in terms)}
+            code = data[starts[row] : starts[row + 1]].decode()
+            for name in names[scheme]:
+                found[name, code] = concept
+        return found
 
     def _shown(self, ordinal: int, type_code: str, languages: Iterable[str]) -> str:
         table = self.descriptions_table
@@ -413,38 +457,6 @@ class _Lists:
     def of(self, ordinal: int) -> list[int]:
         found: list[int] = self.values[self.starts[ordinal] : self.starts[ordinal + 1]].tolist()
         return found
-
-
-class _Found(dict[str, int]):
-    """Codes → ordinals, -1 for none: a hash table in the file, and what was asked for lately."""
-
-    def __init__(self, ids: memoryview, slots: memoryview) -> None:
-        super().__init__()
-        self._ids = ids
-        self._slots = slots
-        self._shift = 64 - (len(slots).bit_length() - 1)
-        self._last_slot = len(slots) - 1
-
-    def __missing__(self, code: str) -> int:
-        try:
-            number = int(code)
-        except ValueError:
-            return -1
-        slots, ids = self._slots, self._ids
-        place = (number * HASH_FACTOR & _WORD) >> self._shift
-        ordinal: int = slots[place]
-        while ordinal != EMPTY_SLOT:
-            if ids[ordinal] == number:
-                # int() takes blanks, signs, underscores and other digits than an SCTID has.
-                if not (code.isdecimal() and code.isascii()) or code[0] == "0":
-                    return -1
-                if len(self) >= _KEPT_CODES:
-                    self.clear()
-                self[code] = ordinal
-                return ordinal
-            place = (place + 1) & self._last_slot
-            ordinal = slots[place]
-        return -1
 
 
 class _Below(dict[int, FrozenBitMap]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -58,8 +59,7 @@ class Relations:
         found = []
         for part in self._types.values():
             rows = self.by_type_destination[part]
-            values = self.destination[rows]
-            left, right = np.searchsorted(values, (ordinal, ordinal + 1))
+            left, right = span(self.destination, ordinal, rows)
             found.append(rows[left:right])
         return np.concatenate(found) if found else np.zeros(0, dtype=np.uint32)
 
@@ -87,13 +87,28 @@ class Concretes:
 
     def of(self, ordinal: int) -> slice:
         """Return the rows whose source is this concept."""
-        left, right = np.searchsorted(self.source, (ordinal, ordinal + 1))
-        return slice(int(left), int(right))
+        return slice(*span(self.source, ordinal))
 
     def value(self, row: int) -> ConcreteValue:
         """Return the value of a row."""
         text = bytes(self._data[self._starts[row] : self._starts[row + 1]]).decode()
         return ConcreteValue.parse(text)
+
+
+def span(
+    column: NDArray[np.uint32], value: int, order: NDArray[np.uint32] | None = None
+) -> tuple[int, int]:
+    """Return where a value begins and ends in a sorted column, or in `order` of the column.
+
+    Bisection by hand: `numpy.searchsorted` copies the column, or what `order` makes of it.
+    """
+    places = range(len(column)) if order is None else range(len(order))
+
+    def at(place: int) -> int:
+        return int(column[place if order is None else order[place]])
+
+    left = bisect_left(places, value, key=at)
+    return left, bisect_right(places, value, left, key=at)
 
 
 def relation_arrays(

@@ -30,7 +30,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from terminology.release.folding import filed, folding_of
+from terminology.release.folding import Folding, filed, folding_of
 from terminology.release.values import FSN, SYNONYM
 from terminology.rf2.rows import TextColumn
 
@@ -49,9 +49,10 @@ _COMMON_SHARE: Final = 16
 _COMMON_LEAST: Final = 4096
 _SPACE: Final = 0x20
 _ASCII_END: Final = 0x80
+# Bytes of letters that are not ASCII stay; what parts words becomes a space.
 _LOWERED: Final = np.array(
     [
-        ord(chr(one).lower()) if chr(one).isalnum() and one < _ASCII_END else _SPACE
+        one if one >= _ASCII_END else ord(chr(one).lower()) if chr(one).isalnum() else _SPACE
         for one in range(256)
     ],
     dtype=np.uint8,
@@ -85,35 +86,44 @@ def term_arrays(
         Told how much of the work is done, in [0, 1].
     """
     tell = progress or (lambda done: None)
-    words = _Words(terms, language, languages)
-    for done in words.read():
-        tell(0.6 * done)
+    reading = _Words(terms, language, languages)
+    for done in reading.read():
+        tell(0.5 * done)
+    words, found, found_rows, lengths = reading.take()
+    tell(0.6)
     kinds = np.full(len(terms), OTHER_KIND, dtype=np.uint8)
     kinds[type_id == int(SYNONYM)] = SYNONYM_KIND
     kinds[type_id == int(FSN)] = FSN_KIND
     parts = (2 * ~active + ~concept_active[concept]).astype(np.int64)
     parts[kinds == OTHER_KIND] = NO_NAME
     order = np.lexsort((codes[concept], text_order(terms), parts))
-    tell(0.75)
     rank = np.empty(len(order), dtype=np.uint32)
     rank[order] = np.arange(len(order), dtype=np.uint32)
-    arrays: dict[str, NDArray[Any]] = {
+    tell(0.8)
+    ranks, starts = _lists(words, found, rank[found_rows])
+    del found, found_rows
+    common = _common_ranges(words, starts, max(_COMMON_LEAST, len(rank) // _COMMON_SHARE))
+    tell(0.9)
+    return {
+        "terms.words.data": np.frombuffer(b"".join(words), dtype=np.uint8),
+        "terms.words.starts": _starts(np.fromiter(map(len, words), np.int64, len(words))),
+        "terms.ranks": ranks,
+        "terms.ranks.starts": starts,
         "terms.rows": order.astype(np.uint32),
         "terms.concepts": concept[order].astype(np.uint32),
         "terms.kinds": kinds[order],
-        "terms.lengths": words.lengths[order],
+        "terms.lengths": lengths[order],
         "terms.parts": np.cumsum(np.bincount(parts, minlength=PARTS)),
+        "terms.common": np.array(common, dtype=np.uint32).reshape(-1, 2),
+        "terms.common.bits": _bits(common, starts, ranks, len(rank)),
     }
-    arrays.update(words.sorted_lists(rank))
-    tell(1.0)
-    return arrays
 
 
 def text_order(terms: TextColumn) -> NDArray[np.int64]:
     """Return int64 (rows,), a number a row that sorts as (characters, term); equal if the same."""
     characters = np.zeros(len(terms), dtype=np.int64)
     for begin in range(0, len(terms), _CHUNK):
-        text, offsets = _lines(terms, begin, min(begin + _CHUNK, len(terms)))
+        text, offsets = _lines(terms, np.arange(begin, min(begin + _CHUNK, len(terms))))
         first_bytes = ((text & 0xC0) != 0x80).astype(np.int64)
         characters[begin : begin + len(offsets)] = np.add.reduceat(first_bytes, offsets) - 1
     numbers = np.zeros(len(terms), dtype=np.int64)
@@ -138,94 +148,76 @@ def text_order(terms: TextColumn) -> NDArray[np.int64]:
 
 
 class _Words:
-    """The words of all terms, numbered as they are met, with the row of each."""
+    """The words of all terms, numbered as they are met, with the row of each.
+
+    The text is parted at what is no letter and no digit in ASCII, all rows at once; only the
+    distinct pieces are folded, in each language by its own rules.
+    """
 
     def __init__(
         self, terms: TextColumn, language: NDArray[np.uint8], languages: tuple[str, ...]
     ) -> None:
         self._terms = terms
-        self._language = language
-        self._foldings = [folding_of(one) for one in languages]
-        self._numbers = _Numbers()
-        self._found: list[NDArray[np.uint32]] = []
-        self._rows: list[NDArray[np.uint32]] = []
-        self.lengths = np.zeros(len(terms), dtype=np.uint8)
+        self._foldings = list(dict.fromkeys(folding_of(one) for one in languages))
+        group_of = [self._foldings.index(folding_of(one)) for one in languages]
+        self._groups = np.array(group_of, dtype=np.uint8)[language]
+        self._pieces = [_Numbers() for _ in self._foldings]
+        # For each part that was read: its folding, the pieces and the row of each of them.
+        self._found: list[tuple[int, NDArray[np.uint32], NDArray[np.uint32]]] = []
 
     def read(self) -> Iterator[float]:
         """Read all terms, yielding how much is done."""
         count = len(self._terms)
         for begin in range(0, count, _CHUNK):
-            end = min(begin + _CHUNK, count)
-            text, offsets = _lines(self._terms, begin, end)
-            foreign = np.maximum.reduceat(text, offsets) >= _ASCII_END
-            self._read_ascii(text, offsets, foreign, begin)
-            self._read_folded(np.flatnonzero(foreign) + begin)
-            yield end / count
+            groups = self._groups[begin : begin + _CHUNK]
+            for group in np.unique(groups).tolist():
+                self._read_part(group, np.flatnonzero(groups == group) + begin)
+            yield min(begin + _CHUNK, count) / count
 
-    def _read_ascii(
-        self,
-        text: NDArray[np.uint8],
-        offsets: NDArray[np.int64],
-        foreign: NDArray[np.bool_],
-        begin: int,
-    ) -> None:
-        """Read the rows that are all ASCII: at once, since every language folds them alike."""
-        folded = _LOWERED[text]
-        if foreign.any():
-            folded[np.repeat(foreign, np.diff(offsets, append=len(text)))] = _SPACE
-        inside = folded != _SPACE
+    def _read_part(self, group: int, rows: NDArray[np.int64]) -> None:
+        text, offsets = _lines(self._terms, rows)
+        text = _LOWERED[text]
+        inside = text != _SPACE
         first = inside.copy()
         first[1:] &= ~inside[:-1]
         counts = np.add.reduceat(first.astype(np.int64), offsets)
-        found = folded.tobytes().split()
-        rows = np.arange(begin, begin + len(offsets), dtype=np.uint32)
-        self._found.append(np.fromiter(map(self._numbers.__getitem__, found), np.uint32))
-        self._rows.append(np.repeat(rows, counts))
-        self.lengths[begin : begin + len(offsets)] = np.minimum(counts, MOST_WORDS)
+        pieces = map(self._pieces[group].__getitem__, text.tobytes().split())
+        found = np.fromiter(pieces, np.uint32, int(counts.sum()))
+        self._found.append((group, found, np.repeat(rows.astype(np.uint32), counts)))
 
-    def _read_folded(self, rows: NDArray[np.int64]) -> None:
-        found: list[int] = []
-        counts = []
-        for row in rows.tolist():
-            folding = self._foldings[self._language[row]]
-            words = folding.words(self._terms[row])
-            files = filed(words)
-            found.extend(self._numbers[word.encode()] for word in files)
-            counts.append(len(files))
-            self.lengths[row] = min(len(words), MOST_WORDS)
-        self._found.append(np.array(found, dtype=np.uint32))
-        self._rows.append(np.repeat(rows.astype(np.uint32), counts))
+    def take(self) -> tuple[list[bytes], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return the words, sorted; word and row of all that was found; how many a row has.
 
-    def sorted_lists(self, rank: NDArray[np.uint32]) -> dict[str, NDArray[Any]]:
-        """Return the words in their order and the ranks that have each; this empties the object."""
-        words = sorted(self._numbers)
-        place = np.empty(len(words), dtype=np.uint64)
-        place[np.fromiter((self._numbers[word] for word in words), np.int64, len(words))] = (
-            np.arange(len(words), dtype=np.uint64)
+        This empties the object. Spellings count as one word.
+        """
+        numbers = _Numbers()
+        filed_as = [
+            _filed_as(folding, pieces, numbers)
+            for folding, pieces in zip(self._foldings, self._pieces, strict=True)
+        ]
+        self._pieces.clear()
+        words = sorted(numbers)
+        place = np.empty(len(words), dtype=np.uint32)
+        place[np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))] = np.arange(
+            len(words), dtype=np.uint32
         )
-        empty = [np.zeros(0, dtype=np.uint32)]
-        pairs = place[np.concatenate(self._found or empty)] << np.uint64(32)
+        none = np.zeros(0, dtype=np.uint32)
+        all_words, all_rows = [none], [none]
+        lengths = np.zeros(len(self._terms), dtype=np.int64)
+        for group, found, rows in self._found:
+            flat, starts, counts = filed_as[group]
+            np.add.at(lengths, rows, counts[found])
+            sizes = np.diff(starts)[found]
+            shift = np.repeat(starts[found] - (np.cumsum(sizes) - sizes), sizes)
+            all_words.append(place[flat[np.arange(len(shift)) + shift]])
+            all_rows.append(np.repeat(rows, sizes))
         self._found.clear()
-        pairs |= rank[np.concatenate(self._rows or empty)]
-        self._rows.clear()
-        pairs.sort()
-        fresh = np.ones(len(pairs), dtype=np.bool_)
-        fresh[1:] = pairs[1:] != pairs[:-1]
-        pairs = pairs[fresh]
-        del fresh
-        ranks = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        pairs >>= np.uint64(32)
-        sizes = np.bincount(pairs.astype(np.int64), minlength=len(words))
-        starts = _starts(sizes)
-        common = _common_ranges(words, starts, max(_COMMON_LEAST, len(rank) // _COMMON_SHARE))
-        return {
-            "terms.words.data": np.frombuffer(b"".join(words), dtype=np.uint8),
-            "terms.words.starts": _starts(np.fromiter(map(len, words), np.int64, len(words))),
-            "terms.ranks": ranks,
-            "terms.ranks.starts": starts,
-            "terms.common": np.array(common, dtype=np.uint32).reshape(-1, 2),
-            "terms.common.bits": _bits(common, starts, ranks, len(rank)),
-        }
+        return (
+            words,
+            np.concatenate(all_words),
+            np.concatenate(all_rows),
+            np.minimum(lengths, MOST_WORDS).astype(np.uint8),
+        )
 
 
 class _Numbers(dict[bytes, int]):
@@ -236,12 +228,58 @@ class _Numbers(dict[bytes, int]):
         return number
 
 
-def _lines(terms: TextColumn, begin: int, end: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the terms of rows `begin` to `end`, each with a line feed behind, and their starts."""
-    sizes = terms.lengths[begin:end].astype(np.int64) + 1
+def _filed_as(
+    folding: Folding, pieces: _Numbers, numbers: _Numbers
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the words under which pieces of text are filed, and how many words they are.
+
+    Those of piece `i` are ``flat[starts[i] : starts[i + 1]]``, numbered by `numbers`.
+    """
+    flat: list[int] = []
+    sizes, counts = [], []
+    for piece in pieces:
+        if piece.isascii():
+            flat.append(numbers[piece])
+            sizes.append(1)
+            counts.append(1)
+        else:
+            words = folding.words(piece.decode())
+            files = filed(words)
+            flat.extend(numbers[word.encode()] for word in files)
+            sizes.append(len(files))
+            counts.append(len(words))
+    return (
+        np.array(flat, dtype=np.int64),
+        _starts(np.array(sizes, dtype=np.int64)).astype(np.int64),
+        np.array(counts, dtype=np.int64),
+    )
+
+
+def _lists(
+    words: list[bytes],
+    found: NDArray[np.uint32],
+    ranks: NDArray[np.uint32],
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the ranks of each word, ascending and once, one word after the other, and starts."""
+    pairs = found.astype(np.uint64) << np.uint64(32)
+    pairs |= ranks
+    pairs.sort()
+    fresh = np.ones(len(pairs), dtype=np.bool_)
+    fresh[1:] = pairs[1:] != pairs[:-1]
+    pairs = pairs[fresh]
+    ranks = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    pairs >>= np.uint64(32)
+    return ranks, _starts(np.bincount(pairs.astype(np.int64), minlength=len(words)))
+
+
+def _lines(
+    terms: TextColumn, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the terms of `rows`, each with a line feed behind, and where each begins."""
+    sizes = terms.lengths[rows].astype(np.int64) + 1
     offsets = np.cumsum(sizes) - sizes
     total = int(sizes.sum())
-    places = np.arange(total) + np.repeat(terms.starts[begin:end] - offsets, sizes)
+    places = np.arange(total) + np.repeat(terms.starts[rows] - offsets, sizes)
     # The place of a line feed may lie behind the last byte of all.
     text = terms.data.take(places, mode="clip") if len(terms.data) else np.zeros(total, np.uint8)
     text[offsets + sizes - 1] = 0x0A

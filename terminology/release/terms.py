@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -128,6 +129,7 @@ class TermSearch:
         self._common: dict[Range, int] = {
             (low, high): at for at, (low, high) in enumerate(arrays["terms.common"].tolist())
         }
+        self._concept_count = len(table.starts) - 1
         self._foldings: dict[Folding, tuple[int, ...]] = {}
         for place, language in enumerate(table.languages):
             folding = folding_of(language)
@@ -164,7 +166,7 @@ class TermSearch:
         """
         found = self._matches(text, within, inactive, inactive_terms, fuzzy)
         concepts = self._concepts[found.ranks]
-        total = self._count(concepts)
+        total = len(_distinct(concepts, self._concept_count))
         need = total if limit is None else min(total, offset + limit)
         shown = self._first(found, concepts, self._preference(languages), need)
         exact = set(found.exact.tolist())
@@ -185,7 +187,7 @@ class TermSearch:
     ) -> BitMap:
         """Return the ordinals of all concepts that `search` finds."""
         found = self._matches(text, within, inactive, inactive_terms, fuzzy)
-        return BitMap(self._distinct(self._concepts[found.ranks]))
+        return BitMap(_distinct(self._concepts[found.ranks], self._concept_count))
 
     def rows_matching(self, words: Sequence[str]) -> NDArray[np.uint32]:
         """Return the rows of the description table of which the term has all `words`, ascending.
@@ -194,9 +196,8 @@ class TermSearch:
         any order. Rows of every type and language, active or not, are returned. Nothing matches no
         words at all.
         """
-        rows = self._rows[self._having(self._readings(" ".join(words)), self._parts[NO_NAME])]
-        rows.sort()
-        return rows
+        ranks = self._having(self._readings(" ".join(words)), self._parts[NO_NAME])
+        return _distinct(self._rows[ranks], len(self._rows))
 
     def _matches(
         self,
@@ -227,9 +228,10 @@ class TermSearch:
         ):
             ranks = self._within(found, within)
             return _Found(ranks, self._exact(readings, ranks))
+        like = cache(self._words.like)
         for known_too in (False, True):
             found = self._visible(
-                self._misspelt(readings, end, known_too), inactive, inactive_terms
+                self._misspelt(readings, end, like, known_too), inactive, inactive_terms
             )
             if len(found):
                 break
@@ -255,25 +257,28 @@ class TermSearch:
         return self._union(
             readings,
             lambda one: self._all_of(
-                [
-                    [self._words.beginning(spelling) for spelling in spellings]
-                    for spellings in _needed(one.sought)
-                ],
+                ([self._words.beginning(spelt) for spelt in word] for word in _needed(one.sought)),
                 end,
             ),
         )
 
-    def _misspelt(self, readings: list[_Reading], end: int, known_too: bool) -> Ranks:
+    def _misspelt(
+        self,
+        readings: list[_Reading],
+        end: int,
+        like: Callable[[str], list[Range]],
+        known_too: bool,
+    ) -> Ranks:
         """Return the ranks that match when unknown words are misspelt, or `known_too` any word."""
 
         def meant(spellings: tuple[str, ...]) -> list[Range]:
             known = [self._words.beginning(one) for one in spellings]
             if any(low < high for low, high in known) and not known_too:
                 return known
-            return known + self._words.like(spellings[0])
+            return known + like(spellings[0])
 
         return self._union(
-            readings, lambda one: self._all_of([meant(word) for word in one.sought], end)
+            readings, lambda one: self._all_of((meant(word) for word in one.sought), end)
         )
 
     def _exact(self, readings: list[_Reading], ranks: Ranks) -> Ranks:
@@ -316,10 +321,14 @@ class TermSearch:
         found.sort()
         return found
 
-    def _all_of(self, words: list[list[Range]], end: int) -> Ranks:
+    def _all_of(self, words: Iterable[list[Range]], end: int) -> Ranks:
         """Return the ranks below `end` that have, for each word, one of its ranges; ascending."""
-        ranges = [[one for one in word if one[0] < one[1]] for word in words]
-        if not ranges or not all(ranges):
+        ranges = []
+        for word in words:
+            ranges.append([one for one in word if one[0] < one[1]])
+            if not ranges[-1]:
+                break
+        if not ranges or not ranges[-1]:
             return np.zeros(0, dtype=np.uint32)
         ranges.sort(key=self._size)
         bits = [self._bits_of(word) for word in ranges]
@@ -407,24 +416,9 @@ class TermSearch:
     def _within(self, ranks: Ranks, within: AbstractBitMap | None) -> Ranks:
         if within is None or not len(ranks):
             return ranks
-        allowed = np.zeros(len(self._table.starts) - 1, dtype=np.bool_)
+        allowed = np.zeros(self._concept_count, dtype=np.bool_)
         allowed[np.asarray(within.to_array())] = True
         return ranks[allowed[self._concepts[ranks]]]
-
-    def _count(self, concepts: NDArray[np.uint32]) -> int:
-        if len(concepts) <= _FEW:
-            return len(np.unique(concepts))
-        return int(np.count_nonzero(self._mark_concepts(concepts)))
-
-    def _distinct(self, concepts: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        if len(concepts) <= _FEW:
-            return np.unique(concepts)
-        return np.flatnonzero(self._mark_concepts(concepts)).astype(np.uint32)
-
-    def _mark_concepts(self, concepts: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        marked = np.zeros(len(self._table.starts) - 1, dtype=np.bool_)
-        marked[concepts] = True
-        return marked
 
     def _preference(self, languages: Iterable[str]) -> list[tuple[str, str | None]]:
         """Return what makes a synonym preferred, most wanted first: see `refsets_for`."""
@@ -433,10 +427,10 @@ class TermSearch:
             wanted = [("", self._table.default_refset)]
         return wanted
 
-    def _classes(self, ranks: Ranks, wanted: list[tuple[str, str | None]]) -> NDArray[np.intp]:
+    def _classes(self, ranks: Ranks, wanted: list[tuple[str, str | None]]) -> NDArray[np.uint16]:
         """Return what decides the order before the rank: preferred, other synonym, FSN."""
         kinds, rows = self._kinds[ranks], self._rows[ranks]
-        classes = np.where(kinds == FSN_KIND, len(wanted) + 1, len(wanted)).astype(np.intp)
+        classes = np.where(kinds == FSN_KIND, len(wanted) + 1, len(wanted)).astype(np.uint16)
         synonym = kinds == SYNONYM_KIND
         for place, (language, refset) in reversed(list(enumerate(wanted))):
             if refset is None:
@@ -456,7 +450,7 @@ class TermSearch:
         """Return the ranks of the first `need` concepts, the best of each, in the order shown."""
         shown: dict[int, int] = {}
         self._show(shown, _by_class(found.exact, self._classes(found.exact, wanted)), need)
-        classes = np.zeros(0, dtype=np.intp)
+        classes = np.zeros(0, dtype=np.uint16)
         while len(shown) < need and len(classes) < len(found.ranks):
             # Ranks ascend, so that of the first class the first to be met are the first to show.
             begin, end = len(classes), max(_FIRST_LOOK, 4 * len(classes))
@@ -491,16 +485,24 @@ class TermSearch:
         return Hit(int(self._concepts[rank]), row, self._table.term(row), exact)
 
 
+def _distinct(numbers: NDArray[np.uint32], end: int) -> NDArray[np.uint32]:
+    """Return numbers below `end`, ascending and each once."""
+    if len(numbers) <= _FEW:
+        return np.unique(numbers)
+    marked = np.zeros(end, dtype=np.bool_)
+    marked[numbers] = True
+    return np.flatnonzero(marked).astype(np.uint32)
+
+
 def _needed(words: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return `words` without those that another word already implies, being its beginning."""
-    needed: list[tuple[str, ...]] = []
-    for word in sorted(set(words), key=lambda one: (-len(one[0]), one)):
-        if not any(
-            all(any(longer.startswith(one) for one in word) for longer in other) for other in needed
-        ):
-            needed.append(word)
-    return needed
+    ordered = sorted(set(words))
+    return [
+        word
+        for word, after in zip_longest(ordered, ordered[1:], fillvalue=())
+        if not (len(word) == len(after) == 1 and after[0].startswith(word[0]))
+    ]
 
 
-def _by_class(ranks: Ranks, classes: NDArray[np.intp]) -> Ranks:
+def _by_class(ranks: Ranks, classes: NDArray[np.uint16]) -> Ranks:
     return ranks[np.argsort(classes, kind="stable")]

@@ -56,14 +56,15 @@ class WordList:
     def like(self, word: str) -> list[Range]:
         """Return ranges of words which `word` may be a misspelling of, or the beginning of one.
 
-        Two letters exchanged are one edit. Whole words come first; only where none is like `word`
-        are its beginnings compared. Of all that are near enough, the nearest are returned. Words of
-        fewer than 4 letters are like nothing, words of 8 may differ by 2 edits, others by 1. The
-        first letter is taken to be right, unless a single edit of it gives a word.
+        A word that is there is like itself only. Of 4 letters, it may differ by one edit, of 8 by
+        two; two letters exchanged are one edit. The first letter is taken to be right, unless a
+        single edit of it gives a word. Whole words come first; only where none is near enough are
+        beginnings compared. Only the nearest are returned.
         """
         edits = next((most for letters, most in _EDITS if len(word) >= letters), 0)
-        if not edits:
-            return []
+        low, high = self.exactly(word)
+        if not edits or low < high:
+            return [(low, high)][: high - low]
         size = len(word.encode())
         low, high = self.beginning(word[0])
         lengths = np.diff(self._starts[low : high + 1].astype(np.int64))
@@ -78,9 +79,10 @@ class WordList:
         ]
         if other:
             return other
+        long_enough = np.flatnonzero(lengths >= size - spread)
         beginnings: dict[str, None] = {}
         for width in range(size - edits, size + edits + 1):
-            beginnings.update(dict.fromkeys(self._cut(np.arange(low, high), width)))
+            beginnings.update(dict.fromkeys(self._cut(long_enough + low, width)))
         return [self.beginning(one) for one in _nearest(word, beginnings, edits)]
 
     @cached_property

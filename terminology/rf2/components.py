@@ -234,7 +234,7 @@ def _check(table: Table, column: str, rows: Rows, concepts: Members, context: Co
 
 def _by_source(table: Table, rows: Rows, source: Rows, kind: Rows) -> Rows:
     """Return the order of `rows` by source, group and type, given as positions of concepts."""
-    # Up to 2**23 concepts and 2**16 groups: the three fit one number, which sorts at once.
+    # 23, 16 and 24 bits: the three fit one number, which sorts at once.
     key = source << 40 | table.array("relationshipGroup")[rows].astype(np.int64) << 24 | kind
     return np.argsort(key, kind="stable")
 

@@ -35,11 +35,11 @@ def superseded(key: NDArray[Any], effective_time: NDArray[np.int32]) -> Mask:
     # Two UUIDs may share the mixed value; what it brings together is then compared exactly.
     mixed = exact[:, 0] if exact.shape[1] == 1 else exact[:, 0] ^ (exact[:, 1] * _MIX)
     old = np.zeros(len(key), dtype=np.bool_)
-    order = np.argsort(mixed)
-    ranked = mixed[order]
+    ranked = np.sort(mixed)
     same = ranked[1:] == ranked[:-1]
     if not same.any():
         return old
+    order = np.argsort(mixed)
     shared = np.zeros(len(key), dtype=np.bool_)
     shared[1:] |= same
     shared[:-1] |= same

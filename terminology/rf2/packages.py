@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -30,9 +30,9 @@ class ReleaseFile:
     @property
     def shown(self) -> str:
         """Return the file as messages and the report name it."""
-        return f"{self.package.name}/{self.member}"
+        return f"{self.package.absolute().name}/{self.member}"
 
-    def parts(self, size: int) -> Iterator[bytes]:
+    def parts(self, size: int) -> Generator[bytes]:
         """Yield the bytes of the file, `size` at a time.
 
         Raises
@@ -74,7 +74,7 @@ def select(paths: Sequence[Path]) -> Selection:
     Raises
     ------
     ReleaseError
-        A path is neither folder nor zip, or no package holds a file of concepts.
+        A path is neither folder nor zip, or the packages lack a file that every release has.
     """
     if not paths:
         raise ReleaseError("PATH", "no release was named", "a folder or zip", _REMEDY)
@@ -84,13 +84,16 @@ def select(paths: Sequence[Path]) -> Selection:
         chosen, left_out = _select_one(path)
         files += chosen
         reports += left_out
-    if not any(file.name.content is Content.CONCEPT for file in files):
-        raise ReleaseError(
-            ", ".join(map(str, paths)),
-            "no file of concepts was found",
-            "sct2_Concept_Snapshot_*.txt or sct2_Concept_Full_*.txt",
-            f"A Delta alone is not enough. {_REMEDY}",
-        )
+    contents = {file.name.content for file in files}
+    for content in (Content.CONCEPT, Content.DESCRIPTION, Content.RELATIONSHIP):
+        if content not in contents:
+            name = content.value
+            raise ReleaseError(
+                ", ".join(map(str, paths)),
+                f"no {name} file was found",
+                f"sct2_{name}_Snapshot*.txt or sct2_{name}_Full*.txt",
+                f"A Delta alone is not enough. {_REMEDY}",
+            )
     return Selection(tuple(files), tuple(reports))
 
 
@@ -105,7 +108,11 @@ def _select_one(path: Path) -> tuple[list[ReleaseFile], list[FileReport]]:
         else:
             extent = name.extent or extent_of_folder(place.parts[:-1])
             found.append((ReleaseFile(path, member, size, name), extent))
-    snapshots = {file.name.stem for file, extent in found if extent is Extent.SNAPSHOT}
+    snapshots = {
+        file.name.stem
+        for file, extent in found
+        if extent is Extent.SNAPSHOT and not file.name.archived
+    }
     chosen: list[ReleaseFile] = []
     groups: dict[tuple[str, str], list[str]] = {}
     for file, extent in found:
@@ -115,7 +122,7 @@ def _select_one(path: Path) -> tuple[list[ReleaseFile], list[FileReport]]:
         else:
             groups.setdefault(refused, []).append(file.shown)
     if others:
-        shown = [f"{path.name}/{other}" for other in others]
+        shown = [f"{path.absolute().name}/{other}" for other in others]
         groups["documents", "not an RF2 data file"] = shown
     return chosen, [
         FileReport(_few(names), content, 0, 0, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -125,7 +126,8 @@ class Table:
 
 def header_of(file: ReleaseFile, problems: Problems) -> tuple[Column, ...] | None:
     """Return the columns of a file; a header that is not as the standard has it is a problem."""
-    first = next(file.parts(1 << 16), b"")
+    with contextlib.closing(file.parts(1 << 16)) as parts:
+        first = next(parts, b"")
     line = first.removeprefix(_MARK).partition(b"\n")[0].removesuffix(b"\r")
     text = line.decode("utf-8", "replace")
     columns = columns_of(file.name, text.split("\t"))
@@ -152,7 +154,6 @@ def read_into(
     for block in _blocks(found.file):
         advance(found.file, len(block))
         if line == 1:
-            block = block.removeprefix(_MARK)
             _, _, block = block.partition(b"\n")
             line = 2
             if not block:

@@ -82,7 +82,7 @@ def test_history_shows_what_replaced_a_code(run):
     ("arguments", "message"),
     [
         (("terminology", "lookup", "85562005"), "check digit"),
-        (("terminology", "lookup", "138875005"), "is not a concept of"),
+        (("terminology", "lookup", "404684003"), "is not a concept of"),
         (("terminology", "expand", "<<"), "character 3"),
         (("terminology", "subsumes", "85562004", "x"), "characters other than"),
         (("map", "x", "--in", "a.csv"), "--in takes --column"),

@@ -93,6 +93,11 @@ def test_the_code_of_a_description_finds_that_description(search: TermSearch) ->
     assert [(hit.ordinal, hit.row, hit.term) for hit in result.hits] == [(0, 2, "Manus")]
 
 
+def test_the_code_of_a_text_definition_finds_nothing(search: TermSearch) -> None:
+    result = search.search(str(9_000_010 + 3), inactive=True, inactive_terms=True)
+    assert result == SearchResult((), 0, False)
+
+
 @pytest.mark.parametrize("text", ["8556200", "855620040", "123456", "9" * 40, "85562004 85151006"])
 def test_no_part_of_a_code_finds_anything(search: TermSearch, text: str) -> None:
     assert search.search(text) == SearchResult((), 0, False)
@@ -158,6 +163,45 @@ def test_misspelt_words_are_found_when_nothing_matches(
 )
 def test_misspelt_words_that_are_not_guessed(search: TermSearch, text: str, reason: str) -> None:
     assert search.search(text) == SearchResult((), 0, False), reason
+
+
+@pytest.mark.parametrize(
+    ("terms", "text", "expected", "reason"),
+    [
+        (["Hand", "Harmony"], "hard", ["Hand"], "a word before the beginning of one"),
+        (["Fractura", "Fracture"], "fractula", ["Fractura"], "one edit before two"),
+        (["Sand", "Hank"], "hand", ["Hank"], "the first letter is taken to be right"),
+        (["Benet", "Ångström"], "angström", ["Ångström"], "a letter of two bytes"),
+    ],
+)
+def test_the_likeliest_words_are_meant(
+    terms: list[str], text: str, expected: list[str], reason: str
+) -> None:
+    rows = [Row(ordinal, term, "sv") for ordinal, term in enumerate(terms)]
+    search = Release(rows, CODES).search
+    assert _terms(search.search(text)) == expected, reason
+
+
+def test_words_that_are_there_but_not_together_may_be_misspelt() -> None:
+    rows = [Row(0, "Handlebar grip"), Row(1, "Gristle"), Row(2, "Handy")]
+    result = Release(rows, CODES).search.search("handl gris")
+    assert (_terms(result), result.fuzzy) == (["Handlebar grip"], True)
+
+
+@pytest.mark.parametrize(("term", "text"), [("L’os", "l’OS"), ("B型", "b型"), ("5 °", "5")])
+def test_words_parted_by_what_is_not_ascii_are_counted_apart(term: str, text: str) -> None:
+    (hit,) = Release([Row(0, term, "ja")], [HAND]).search.search(text).hits
+    assert hit.exact
+
+
+def test_a_word_of_any_length_is_refused_in_little_memory(search: TermSearch) -> None:
+    assert search.search("h" * 1_000_000) == SearchResult((), 0, False)
+
+
+def test_a_text_of_many_words_is_answered(search: TermSearch) -> None:
+    text = " ".join(f"h{number}" for number in range(20_000))
+    assert search.search(text) == SearchResult((), 0, False)
+    assert _terms(search.search("hand " * 20_000)) == ["Hand", "Left hand"]
 
 
 def test_words_are_not_misspelt_because_they_are_outside_a_set(search: TermSearch) -> None:

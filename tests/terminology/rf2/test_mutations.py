@@ -1,4 +1,4 @@
-"""Mutated releases are refused or read rightly: never another error, never a broken row accepted."""
+"""Mutated releases are refused or read rightly: no other error, no broken row accepted."""
 
 import random
 import shutil
@@ -42,6 +42,8 @@ def cut_short(chance: random.Random, data: bytes) -> bytes:
 
 def changed_digit(chance: random.Random, data: bytes) -> bytes:
     places = [place for place, byte in enumerate(data) if 48 <= byte <= 57]
+    if not places:
+        return data
     place = chance.choice(places)
     return data[:place] + str(chance.randrange(10)).encode() + data[place + 1 :]
 
@@ -62,15 +64,15 @@ def cell_of_elsewhere(chance: random.Random, rows: Lines) -> None:
 
 
 def cell_of_same_column(chance: random.Random, rows: Lines) -> None:
-    place = chance.randrange(len(rows[0]))
-    chance.choice(rows)[place] = chance.choice(rows)[place]
+    row, other = chance.choice(rows), chance.choice(rows)
+    place = chance.randrange(min(len(row), len(other)))
+    row[place] = other[place]
 
 
 def doubled_row(chance: random.Random, rows: Lines) -> None:
     double = list(chance.choice(rows))
-    place = chance.randrange(len(double))
-    double[place] = chance.choice(rows)[place]
     rows.insert(chance.randint(0, len(rows)), double)
+    cell_of_same_column(chance, [double, chance.choice(rows)])
 
 
 def lost_row(chance: random.Random, rows: Lines) -> None:
@@ -130,55 +132,49 @@ def run(release: Path, seeds: range) -> set[str]:
 def check(release: Path, headers: dict[str, str], path: Path, changed: bytes, seed: int) -> str:
     line = changed.removeprefix(b"\xef\xbb\xbf").split(b"\n")[0].removesuffix(b"\r")
     same_header = line == headers[path.name].encode()
-    try:
-        rows = read_release([release], version_uri=VERSION)
-    except ReleaseError as error:
-        assert error.problems, seed
-        assert all((release.parent / one.file).is_file() for one in error.problems)
-        assert all(one.line >= 1 for one in error.problems)
-        assert 0 < len(error.problems) <= error.total
+    found = outcome(release)
+    if isinstance(found, ReleaseError):
+        assert found.problems, seed
+        assert all((release.parent / one.file).is_file() for one in found.problems)
+        assert all(one.line >= 1 for one in found.problems)
+        assert 0 < len(found.problems) <= found.total
         if same_header:
-            assert oracle.read(release, headers).broken, f"seed {seed}: {error}"
+            assert oracle.read(release, headers).broken, f"seed {seed}: {found}"
         return "refused"
     if same_header or "OWL" in path.name or "Stated" in path.name:
         expected = oracle.read(release, headers)
         assert not expected.broken, f"seed {seed}: a broken row of {path.name} was accepted"
-        assert_same(rows, expected, seed)
+        assert_same(found, expected, seed)
     return "read"
 
 
+def outcome(release: Path) -> ReleaseRows | ReleaseError:
+    try:
+        return read_release([release], version_uri=VERSION)
+    except ReleaseError as error:
+        return error
+
+
+# Attribute of the rows, or attribute:column where the names differ.
+COMPARED = {
+    "concepts": """id effective_time:effectiveTime active module_id:moduleId
+        definition_status_id:definitionStatusId""",
+    "descriptions": """id effective_time:effectiveTime active module_id:moduleId
+        concept_id:conceptId type_id:typeId term case_significance_id:caseSignificanceId""",
+    "concrete": """id effective_time:effectiveTime active source_id:sourceId value
+        group:relationshipGroup type_id:typeId""",
+    "Refset Language": """id effective_time:effectiveTime active module_id:moduleId
+        refset_id:refsetId referenced_component_id:referencedComponentId""",
+    "identifiers": """alternate_identifier:alternateIdentifier active
+        identifier_scheme_id:identifierSchemeId referenced_component_id:referencedComponentId""",
+}
+
+
 def assert_same(rows: ReleaseRows, expected: oracle.Release, seed: int) -> None:
-    for got, group, names in (
-        (
-            rows.concepts,
-            "concepts",
-            "id effective_time:effectiveTime active module_id:moduleId"
-            " definition_status_id:definitionStatusId",
-        ),
-        (
-            rows.descriptions,
-            "descriptions",
-            "id effective_time:effectiveTime active module_id:moduleId concept_id:conceptId"
-            " type_id:typeId term case_significance_id:caseSignificanceId",
-        ),
-        (
-            rows.concrete,
-            "concrete",
-            "id effective_time:effectiveTime active source_id:sourceId value"
-            " group:relationshipGroup type_id:typeId",
-        ),
-        (
-            rows.language,
-            "Refset Language",
-            "id effective_time:effectiveTime active module_id:moduleId refset_id:refsetId"
-            " referenced_component_id:referencedComponentId",
-        ),
-        (
-            rows.identifiers,
-            "identifiers",
-            "alternate_identifier:alternateIdentifier identifier_scheme_id:identifierSchemeId"
-            " referenced_component_id:referencedComponentId active",
-        ),
+    for got, (group, names) in zip(
+        (rows.concepts, rows.descriptions, rows.concrete, rows.language, rows.identifiers),
+        COMPARED.items(),
+        strict=True,
     ):
         pairs = [name.partition(":")[::2] for name in names.split()]
         wanted = [

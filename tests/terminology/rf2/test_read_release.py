@@ -247,8 +247,37 @@ def test_the_release_type_may_stand_in_the_folder_only(package, example):
     package.rename(lambda name: name.replace("_Snapshot_", "_").replace("_Snapshot-en_", "_"))
     assert len(read_release([package.folder]).concepts.id) == len(example.concepts.id)
     package.folder.joinpath("Snapshot").rename(package.folder / "Current")
-    with pytest.raises(ReleaseError, match="no file of concepts"):
+    with pytest.raises(ReleaseError, match="no Concept file"):
         read_release([package.folder])
+
+
+def test_the_former_order_of_the_identifier_file_is_read_too(package, example):
+    def reordered(lines: list[str]) -> list[str]:
+        return [
+            "\t".join((scheme, code, time, active, module, component))
+            for code, time, active, module, scheme, component in (
+                line.split("\t") for line in lines
+            )
+        ]
+
+    package.edit("sct2_Identifier", reordered)
+    assert same(read_release([package.folder]), example)
+
+
+def test_the_former_spelling_of_a_reference_set_header_is_read_too(package, example):
+    simple = "der2_Refset_Simple"
+    package.edit(simple, lambda lines: [lines[0].replace("refsetId", "refSetId"), *lines[1:]])
+    assert same(read_release([package.folder]), example)
+
+
+def test_what_is_archived_or_hidden_is_passed_by(package, example):
+    concepts = package.file("sct2_Concept")
+    for name in (f"z{concepts.name}", f"._{concepts.name}"):
+        concepts.with_name(name).write_bytes(b"broken")
+    rows = read_release([package.folder])
+    assert same(rows, example)
+    (note,) = [one.left_out for one in rows.report if "/zsct2" in one.name]
+    assert note == "archived (the name begins with z)"
 
 
 def test_snapshot_is_read_where_full_and_delta_lie_beside_it(package, example):
@@ -361,10 +390,17 @@ def test_the_edition_is_then_the_module_of_the_extension(tmp_path):
     assert int(own) in rows.concepts.id
 
 
+DESCRIBED = (
+    *("9999999999115", "20260401", "1", "29999999105", "29999999105", "en"),
+    *("900000000000013009", "A module", "900000000000448009"),
+)
+
+
 def test_an_extension_alone_names_the_rows_and_the_remedy(tmp_path):
     folder = extension(
         tmp_path,
         ("sct2_Concept", ("29999999105", "20260401", "1", "29999999105", "900000000000074008")),
+        ("sct2_Description_Snapshot-en", DESCRIBED),
         (
             "sct2_Relationship_",
             (
@@ -384,6 +420,7 @@ def test_an_extension_alone_names_the_rows_and_the_remedy(tmp_path):
     with pytest.raises(ReleaseError) as raised:
         read_release([folder])
     assert {(one.line, one.slot) for one in raised.value.problems} == {
+        (2, "caseSignificanceId"),
         (2, "destinationId"),
         (2, "typeId"),
     }

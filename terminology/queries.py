@@ -1,0 +1,273 @@
+"""What the command line and the MCP server answer about concepts, as plain objects for JSON.
+
+A *code* is an SCTID or, where it says so, a post-coordinated expression in SNOMED CT compositional
+grammar.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from pyroaring import BitMap, FrozenBitMap
+
+from terminology import ecl, expressions
+from terminology.concept import Laterality
+from terminology.errors import UnknownConceptError
+from terminology.graph import BodyStructureGraph
+from terminology.release.anatomy import Anatomy
+from terminology.release.index import ReleaseIndex
+from terminology.release.values import Attribute, ConcreteValue
+
+Found = dict[str, Any]
+
+
+class Queries:
+    """Questions to a release and to the body structures that stand on it.
+
+    Parameters
+    ----------
+    graph
+        The body structures; `graph.index` is the release.
+    languages
+        BCP-47 tags in order of preference for the terms that are shown.
+
+    Raises
+    ------
+    UnknownConceptError, IdentifierError, ExpressionError, EclError
+        From the methods that are handed such a code, expression or constraint.
+    """
+
+    def __init__(self, graph: BodyStructureGraph, languages: Sequence[str] = ()) -> None:
+        self.graph = graph
+        self.index: ReleaseIndex = graph.index
+        self.languages = tuple(languages)
+
+    def info(self) -> Found:
+        """Say which release is in use and how much it holds."""
+        index, graph = self.index, self.graph
+        return {
+            "version": index.version,
+            "concepts": len(graph),
+            "edges": graph.nx.number_of_edges(),
+            "former_codes": sum(1 for _ in graph.former()),
+            "release_concepts": len(index),
+            "active_concepts": len(index.active),
+            "descriptions": len(index.descriptions_table),
+            "relationships": len(index.relations) + len(index.concretes),
+            "reference_sets": len(index.refsets),
+            "languages": list(index.descriptions_table.languages),
+            "dialects": dict(index.dialects),
+        }
+
+    def lookup(self, code: str) -> Found:
+        """Describe a concept, or an expression."""
+        if _is_expression(code):
+            return self._expression(code)
+        if self.index.find(code) < 0:
+            return self._table_concept(code)
+        index, ordinal = self.index, self.index.ordinal(code)
+        display = index.display(ordinal, self.languages)
+        descriptions = index.descriptions(ordinal)
+        found: Found = {
+            "code": code,
+            "display": display,
+            "fsn": next((one.term for one in descriptions if one.type == "fsn"), None),
+            "active": index.is_active(ordinal),
+            "synonyms": [
+                one.term for one in descriptions if one.type == "synonym" and one.term != display
+            ],
+            "definitions": [one.term for one in descriptions if one.type == "definition"],
+        }
+        if code in self.graph:
+            found["parents"] = self._listed(self.graph.parents(code))
+            found["children"] = self._listed(self.graph.children(code))
+        else:
+            found["parents"] = self._concepts(index.parents(ordinal))
+            found["children"] = self._concepts(index.children(ordinal))
+        found["attributes"] = self._attributes(index.attributes(ordinal))
+        return found | self._anatomy(code) | self._history(code) | {"version": index.version}
+
+    def subsumes(self, code_a: str, code_b: str) -> str:
+        """Return how one code or expression stands to another, in the words of FHIR."""
+        if _is_expression(code_a) or _is_expression(code_b):
+            return expressions.compare(code_a, code_b, self.index)
+        if code_a in self.graph and code_b in self.graph:
+            return self.graph.compare(code_a, code_b)
+        return self.index.compare(code_a, code_b)
+
+    def expand(self, constraint: str, *, limit: int | None = None, offset: int = 0) -> Found:
+        """Return the concepts that an ECL constraint names, by code: a page, and the total."""
+        found = ecl.evaluate(constraint, self.index)
+        codes = self.index.codes(found)
+        page = codes[offset:] if limit is None else codes[offset : offset + limit]
+        return {"total": len(codes), "concepts": self._listed(page)}
+
+    def search(
+        self, text: str, *, within: str | None = None, limit: int = 20, offset: int = 0
+    ) -> Found:
+        """Find concepts by words or their beginnings, among those that `within` (ECL) names.
+
+        Without `within` the body structures are searched. `fuzzy` says that nothing matched as it
+        was typed, so that words were taken as misspelt.
+        """
+        chosen = self.graph.site if within is None else ecl.evaluate(within, self.index)
+        result = self.index.search.search(
+            text, within=chosen, languages=self.languages, limit=limit, offset=offset
+        )
+        hits = [
+            {
+                "code": self.index.code(hit.ordinal),
+                "display": self.index.display(hit.ordinal, self.languages),
+                "term": hit.term,
+            }
+            for hit in result.hits
+        ]
+        return {"total": result.total, "fuzzy": result.fuzzy, "concepts": hits}
+
+    def history(self, code: str) -> Found:
+        """Say what replaced a code and what it replaced."""
+        return {"code": code} | self._history(code, must_exist=True)
+
+    def common(self, codes: Sequence[str]) -> Found:
+        """Return the nearest sites that hold all of several, and the distances between them."""
+        pairs = [(a, b) for place, a in enumerate(codes) for b in codes[place + 1 :]]
+        return {
+            "codes": list(codes),
+            "nearest_common": self._listed(self.graph.nearest_common(codes)),
+            "distances": [
+                {"code_a": a, "code_b": b, "edges": self.graph.distance(a, b)} for a, b in pairs
+            ],
+        }
+
+    def into(self, code: str, targets: Sequence[str]) -> Found:
+        """Return the most specific of `targets` that subsume a code."""
+        return {"code": code, "targets": self._listed(self.graph.map_into(code, targets))}
+
+    def parts(self, code: str) -> Found:
+        """Return the parts of a body structure and what it is a part of."""
+        return {
+            "code": code,
+            "part_of": self._listed(sorted(self._parts_of.wholes(code), key=int)),
+            "parts": self._listed(sorted(self._parts_of.parts(code), key=int)),
+        }
+
+    def display(self, code: str) -> str:
+        """Return the term of a code or expression in the languages asked for."""
+        if _is_expression(code):
+            return expressions.describe(expressions.parse(code), self.index, self.languages)
+        ordinal = self.index.find(code)
+        if ordinal >= 0:
+            return self.index.display(ordinal, self.languages)
+        return self.graph.lookup(code).display
+
+    @cached_property
+    def _parts_of(self) -> Anatomy:
+        return Anatomy(self.index)
+
+    def _expression(self, text: str) -> Found:
+        index = self.index
+        expression = expressions.parse(text)
+        findings = expressions.validate(expression, index)
+        found: Found = {
+            "code": expressions.canonical(expression),
+            "findings": [
+                {"severity": one.severity, "position": one.position, "text": one.text}
+                for one in findings
+            ],
+        }
+        if not expressions.is_valid(findings):
+            return found
+        same = expressions.equivalent_concept(expression, index)
+        unsided, side = expressions.split(expression, index)
+        return found | {
+            "display": expressions.describe(expression, index, self.languages),
+            "equivalent_to": None if same is None else self._concept(same),
+            "parents": self._concepts(expressions.parents(expression, index)),
+            "normal_form": expressions.render(
+                expressions.normal_expression(expressions.normalise(expression, index), index)
+            ),
+            "laterality": side,
+            "unsided": None if side is None else unsided,
+            "version": index.version,
+        }
+
+    def _table_concept(self, code: str) -> Found:
+        """Describe an embedded concept that the release in use does not hold."""
+        concept = self.graph.lookup(code)
+        return {
+            "code": code,
+            "display": concept.display,
+            "fsn": None,
+            "active": True,
+            "synonyms": list(concept.synonyms),
+            "definitions": [],
+            "parents": self._listed(self.graph.parents(code)),
+            "children": self._listed(self.graph.children(code)),
+            "attributes": [],
+            **self._anatomy(code),
+            **self._history(code),
+            "version": self.graph.tables_version,
+        }
+
+    def _anatomy(self, code: str) -> Found:
+        if code not in self.graph:
+            return {}
+        concept = self.graph.lookup(code)
+        other = self.graph.other_side(code)
+        triple = self._parts_of.triple(code) if code in self.index else None
+        return {
+            "laterality": concept.laterality,
+            "unsided": concept.unsided,
+            "other_side": other,
+            "sided": {
+                str(side): sided
+                for side in Laterality
+                if (sided := self.graph.sided(code, side)) is not None
+            },
+            "structure": triple.structure if triple else None,
+            "entire": triple.entire if triple else None,
+            "part": triple.part if triple else None,
+        }
+
+    def _history(self, code: str, *, must_exist: bool = False) -> Found:
+        try:
+            history = self.graph.history(code)
+        except UnknownConceptError:
+            if must_exist and code not in self.index:
+                raise
+            return {"replaced_by": [], "replaces": []}
+        return {
+            "replaced_by": self._listed(history.successors),
+            "replaces": self._listed(history.predecessors),
+        }
+
+    def _attributes(self, attributes: Iterable[Attribute]) -> list[Found]:
+        groups: dict[int, list[Found]] = defaultdict(list)
+        for one in attributes:
+            value: object
+            if isinstance(one.value, ConcreteValue):
+                value = str(one.value)
+            else:
+                value = self._concept(one.value)
+            groups[one.group].append({"type": self._concept(one.type), "value": value})
+        return [{"group": group, "attributes": held} for group, held in sorted(groups.items())]
+
+    def _concept(self, ordinal: int) -> dict[str, str]:
+        return {
+            "code": self.index.code(ordinal),
+            "display": self.index.display(ordinal, self.languages),
+        }
+
+    def _concepts(self, ordinals: BitMap | FrozenBitMap) -> list[dict[str, str]]:
+        return self._listed(self.index.codes(ordinals))
+
+    def _listed(self, codes: Iterable[str]) -> list[dict[str, str]]:
+        return [{"code": code, "display": self.display(code)} for code in codes]
+
+
+def _is_expression(code: str) -> bool:
+    """Return whether a text is more than one bare code: refined, combined, or with a term."""
+    return any(sign in code for sign in ":+|=<(")
