@@ -8,7 +8,9 @@
     ├── UnknownSystemError     a code system that no table maps from
     ├── TableError             rows of a table in mappings/ are wrong; all of them are named
     ├── IndexFileError         an index file is missing, damaged or of another format
+    ├── ReleaseError           rows or files of an RF2 release are wrong; they are named
     ├── EclError               an expression constraint cannot be parsed or evaluated
+    ├── ExpressionError        a post-coordinated expression cannot be parsed
     └── DicomError             a file or dataset cannot be read as DICOM
 
 Every message says where, what was refused, what was expected and what to do, and the exception

@@ -101,6 +101,7 @@ def test_the_console_shows_what_the_commands_print(
     assert len(commands) > 10
     script = "\n".join(f"{command}\necho; echo '{MARK}'" for command, _ in commands)
     script = script.replace("http://127.0.0.1:8000", address).replace(".venv/bin/", f"{BIN}/")
+    script = script.replace(" tests/data/", f" {ROOT}/tests/data/")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,

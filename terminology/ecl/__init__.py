@@ -5,9 +5,8 @@
 
 from terminology.ecl.candidate import Candidate
 from terminology.ecl.evaluation import evaluate, select
-from terminology.ecl.graph import expand, ordinals
 from terminology.ecl.parsing import parse
 from terminology.ecl.rendering import render
 from terminology.ecl.satisfaction import satisfies
 
-__all__ = ["Candidate", "evaluate", "expand", "ordinals", "parse", "render", "satisfies", "select"]
+__all__ = ["Candidate", "evaluate", "parse", "render", "satisfies", "select"]

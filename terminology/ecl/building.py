@@ -75,6 +75,8 @@ from terminology.identifiers import sctid_problem, verhoeff_ok
 _BLANK: Final = " \t\r\n"
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _NUMBERS: Final = re.compile(r"[0-9]+")
+# No release has more attributes than this many digits can count.
+_LONGEST_COUNT: Final = 9
 _DESCRIPTION_PARTITIONS: Final = frozenset({"01", "11"})
 _OPERATORS: Final = {
     "LESS": Operator.DESCENDANT_OF,
@@ -500,7 +502,14 @@ def _time(token: Token) -> int:
 def _cardinality(token: Token | None) -> Cardinality | None:
     if token is None:
         return None
-    numbers = [int(number) for number in _NUMBERS.findall(token)]
+    found = _NUMBERS.findall(token)
+    if any(len(number) > _LONGEST_COUNT for number in found):
+        raise RefusalError(
+            _at(token),
+            "a cardinality has a number too large",
+            f"numbers of at most {_LONGEST_COUNT} digits, or * for many",
+        )
+    numbers = [int(number) for number in found]
     least, most = numbers[0], numbers[1] if len(numbers) > 1 else None
     if most is not None and most < least:
         raise RefusalError(

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from terminology.ecl.context import Context
-from terminology.ecl.dialects import ALIASES
 from terminology.ecl.matching import Predicate, matcher
 from terminology.ecl.ordinals import array_of, bitmap_of
 from terminology.ecl.scanning import wild_flags
@@ -43,6 +42,7 @@ from terminology.ecl.syntax import (
     WordSearch,
 )
 from terminology.release.descriptions import ACCEPTABLE_MARK, PREFERRED_MARK, DescriptionTable
+from terminology.release.dialects import ALIASES
 from terminology.release.values import (
     ACCEPTABLE,
     DEFINED,

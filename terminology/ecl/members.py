@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from terminology.ecl.context import Context
 from terminology.ecl.filters import agreeing, times_that
 from terminology.ecl.matching import matcher
-from terminology.ecl.ordinals import ordinals_of_codes
+from terminology.ecl.ordinals import array_of, ordinals_of_codes
 from terminology.ecl.refinement import COMPARE
 from terminology.ecl.syntax import (
     ActiveCondition,
@@ -45,6 +45,17 @@ _ID: Final = "id"
 _HISTORICAL: Final = "900000000000522004"
 _SAME_AS: Final = "900000000000527005"
 _MODERATE: Final = (_SAME_AS, "900000000000526001", "900000000000528000", "1186924009")
+# What is below 900000000000522004 |Historical association reference set|, for a release without it.
+_EVERY: Final = (
+    *_MODERATE,
+    "900000000000523009",
+    "900000000000524003",
+    "900000000000525002",
+    "900000000000529008",
+    "900000000000530003",
+    "900000000000531004",
+    "1186921001",
+)
 _TRUTHS: Final = frozenset({"1", "true"})
 
 
@@ -111,7 +122,7 @@ def chosen_rows(
 def with_history(history: History, found: BitMap, context: Context) -> BitMap:
     """Return `found` and the members of history reference sets whose target is in it."""
     index = context.index
-    wanted = index.ids[np.array(found, dtype=np.uint32)] if found else index.ids[:0]
+    wanted = index.ids[array_of(found)]
     result = BitMap(found)
     for refset in _history_refsets(history, context):
         table = index.refsets.get(refset)
@@ -127,13 +138,16 @@ def _history_refsets(history: History, context: Context) -> Iterable[int]:
     index = context.index
     if history.refsets is not None and not isinstance(history.refsets, Wildcard):
         return context.evaluate(history.refsets)
+    codes: tuple[str, ...]
     if history.profile is HistoryProfile.MINIMUM:
-        codes: tuple[str, ...] = (_SAME_AS,)
+        codes = (_SAME_AS,)
     elif history.profile is HistoryProfile.MODERATE:
         codes = _MODERATE
     else:
         above = index.find(_HISTORICAL)
-        return index.descendants(above) if above >= 0 else ()
+        if above >= 0:
+            return index.descendants(above)
+        codes = _EVERY
     return [ordinal for ordinal in map(index.find, codes) if ordinal >= 0]
 
 

@@ -160,7 +160,8 @@ def _syntax_error(text: str, error: UnexpectedInput) -> EclError:
         wanted, found = set(error.accepts or error.expected), str(error.token)
         at_end = error.token.type == "$END"
     elif isinstance(error, UnexpectedCharacters):
-        wanted, found, at_end = set(error.allowed or ()), error.char, False
+        wanted = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]
+        found, at_end = error.char, False
     else:
         wanted, found, at_end = set(), "", True
     position = len(text) if at_end else (error.pos_in_stream or 0)

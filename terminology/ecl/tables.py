@@ -32,19 +32,32 @@ class GroupTable:
     """
 
     def __init__(self, relations: Relations, concretes: Concretes) -> None:
-        keys = [
-            table.source.astype(np.int64) << 16 | table.group.astype(np.int64)
-            for table in (relations, concretes)
-        ]
-        known, places = np.unique(np.concatenate(keys), return_inverse=True)
-        numbers = places.astype(np.int32)
+        # Both are sorted by source and group already.
+        parts = [_runs(table) for table in (relations, concretes)]
+        known = _merged(parts[0][0], parts[1][0])
+        numbers = [np.searchsorted(known, keys).astype(np.int32)[runs] for keys, runs in parts]
         self.subject: NDArray[np.uint32] = (known >> 16).astype(np.uint32)
         self.grouped: NDArray[np.bool_] = (known & 0xFFFF) != 0
-        self.of_relation: NDArray[np.int32] = numbers[: len(keys[0])]
-        self.of_concrete: NDArray[np.int32] = numbers[len(keys[0]) :]
+        self.of_relation: NDArray[np.int32] = numbers[0]
+        self.of_concrete: NDArray[np.int32] = numbers[1]
 
     def __len__(self) -> int:
         return len(self.subject)
+
+
+def _runs(table: Relations | Concretes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the (source, group) pairs of a table as numbers, and the place of each row's pair."""
+    keys = table.source.astype(np.int64) << 16 | table.group
+    if not len(keys):
+        return keys, keys
+    changed = np.concatenate(([True], keys[1:] != keys[:-1]))
+    return keys[changed], np.cumsum(changed) - 1
+
+
+def _merged(many: NDArray[np.int64], few: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the union of two ascending arrays without doubles, without sorting the longer one."""
+    fresh = few[~np.isin(few, many, assume_unique=True, kind="sort")] if len(many) else few
+    return np.insert(many, np.searchsorted(many, fresh), fresh)
 
 
 class AttributeTables:
@@ -72,33 +85,19 @@ class AttributeTables:
         self, types: BitMap | None, fits: Callable[[ConcreteValue], bool] | None = None
     ) -> Rows:
         """Return the concrete values of some types that pass a test."""
-        values, numbers = self._values
         chosen = np.ones(len(self.concretes), dtype=np.bool_)
         if types is not None:
             kinds, places = self._concrete_types
             chosen = np.array([kind in types for kind in kinds], dtype=np.bool_)[places]
-        if fits is not None and len(values):
-            chosen = chosen & np.array([fits(value) for value in values], dtype=np.bool_)[numbers]
+        if fits is not None:
+            passed = np.array([fits(value) for value in self.concretes.values], dtype=np.bool_)
+            chosen = chosen & passed[self.concretes.number]
         return np.flatnonzero(chosen)
 
     @cached_property
     def groups(self) -> GroupTable:
         """The relationship groups."""
         return GroupTable(self.relations, self.concretes)
-
-    @cached_property
-    def _values(self) -> tuple[list[ConcreteValue], NDArray[np.int32]]:
-        """The concrete values that occur, each once, and which of them each row has."""
-        places: dict[ConcreteValue, int] = {}
-        numbers = np.fromiter(
-            (
-                places.setdefault(self.concretes.value(row), len(places))
-                for row in range(len(self.concretes))
-            ),
-            dtype=np.int32,
-            count=len(self.concretes),
-        )
-        return list(places), numbers
 
     @cached_property
     def _concrete_types(self) -> tuple[list[int], NDArray[np.integer]]:

@@ -15,7 +15,7 @@ from terminology.release.index import ReleaseIndex
 
 
 def candidate(expression: Expression | str, index: ReleaseIndex) -> Candidate:
-    """Return `expression` as something that `terminology.ecl.matches` can be asked about.
+    """Return `expression` as something that `terminology.ecl.satisfies` can be asked about.
 
     Raises
     ------

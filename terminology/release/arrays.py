@@ -26,7 +26,7 @@ from terminology.errors import IndexFileError
 
 MAGIC: Final = b"BODYSITE"
 # To be raised with every change of what the arrays mean: an old file is then refused, not misread.
-FORMAT: Final = 2
+FORMAT: Final = 3
 _HEADER: Final = struct.Struct("<8sIIQQQ")
 _HEADER_BYTES: Final = 64
 _ALIGN: Final = 64

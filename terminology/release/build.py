@@ -265,13 +265,23 @@ def _concretes(rows: ReleaseRows, order: _Ordinals) -> Iterator[tuple[str, Array
     table = rows.concrete
     chosen = np.flatnonzero(table.active)
     source, kind = order.of(table.source_id[chosen]), order.of(table.type_id[chosen])
+    known = rows.concepts.active[order.walk[source]]
+    chosen, source, kind = chosen[known], source[known], kind[known]
     by = np.lexsort((kind, table.group[chosen], source))
-    offsets, data = packed(table.value, chosen[by])
+    starts = np.zeros(len(order.ids) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(source, minlength=len(order.ids)), out=starts[1:])
+    # Few values differ: each is kept once, so that a comparison reads each once.
+    numbers: dict[str, int] = {}
+    number = [numbers.setdefault(table.value[row], len(numbers)) for row in chosen[by].tolist()]
+    texts = TextColumn.of(list(numbers))
+    offsets, data = packed(texts, np.arange(len(texts)))
     yield "concrete.source", source[by].astype(np.uint32)
     yield "concrete.type", kind[by].astype(np.uint32)
     yield "concrete.group", table.group[chosen][by].astype(np.uint16)
-    yield "concrete.value.starts", offsets
-    yield "concrete.value.data", data
+    yield "concrete.starts", starts
+    yield "concrete.number", np.array(number, dtype=np.int32)
+    yield "concrete.values.starts", offsets
+    yield "concrete.values.data", data
 
 
 def _refsets(

@@ -6,8 +6,7 @@ concept is its SCTID, as text.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from terminology.release.descriptions import DescriptionTable
 from terminology.release.pairs import PairTest
 from terminology.release.refsets import RefsetTable
 from terminology.release.relations import Concretes, Relations, span
+from terminology.release.subsumption import subsumption
 from terminology.release.terms import TermSearch
 from terminology.release.values import (
     FSN,
@@ -62,6 +62,9 @@ class ReleaseIndex:
         int32, int64, bool (concepts,), by ordinal.
     all, active
         Every concept; the active ones.
+    subsumes
+        (ancestor, descendant) → whether the first code is strictly above the second; no code is
+        above itself.
 
     Raises
     ------
@@ -90,9 +93,10 @@ class ReleaseIndex:
         self._blob_starts = arrays["isa.descendants.starts"].data
         self._blobs = arrays["isa.descendants.data"].data
         self._found = CodeTable(arrays)
-        self._codes, self._halves = self._found.codes, self._found.halves
-        self._divisor = self._found.divisor
         self._below = _Below(self._read_below)
+        self.subsumes: Callable[[str, str], bool] = subsumption(
+            self._found, self._above.values, self._above.starts, self.ordinal
+        )
 
     @classmethod
     def open(cls, path: Path) -> ReleaseIndex:
@@ -201,39 +205,6 @@ class ReleaseIndex:
     def descendants(self, ordinal: int) -> FrozenBitMap:
         """Return all descendants, without the concept itself."""
         return self._below[ordinal]
-
-    def subsumes(self, ancestor: str, descendant: str) -> bool:
-        """Return whether `ancestor` is strictly above `descendant`; no code is above itself."""
-        # The way of `CodeTable` without its cache and its calls: this is asked millions of times.
-        codes, halves, divisor = self._codes, self._halves, self._divisor
-        try:
-            upper, lower = int(ancestor), int(descendant)
-        except ValueError:
-            upper = lower = 0
-        at, to = upper % divisor * 2, lower % divisor * 2
-        if codes[at] != upper:
-            at = self._found.probe(upper, at)
-        if codes[to] != lower:
-            to = self._found.probe(lower, to)
-        if (
-            at < 0
-            or to < 0
-            or str(upper) != ancestor
-            or str(lower) != descendant
-            or not (upper and lower)
-        ):
-            self.ordinal(ancestor)
-            self.ordinal(descendant)
-        end = halves[2 * at + 3]
-        if not end:
-            return False
-        above, below = halves[2 * at + 2], halves[2 * to + 2]
-        if above < below < end:
-            return True
-        values, starts = self._above.values, self._above.starts
-        stop = starts[below + 1]
-        place = bisect_left(values, above, starts[below], stop)
-        return bool(place < stop and values[place] == above)
 
     def is_above(self, ancestor: int, descendant: int) -> bool:
         """Return whether one ordinal is strictly above another."""

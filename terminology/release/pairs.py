@@ -25,7 +25,7 @@ _EMPTY: Final = np.uint16(0xFFFF)
 _LOAD: Final = 2.5
 _REST_BITS: Final = 16
 # Pairs a step: what a step works on stays in the processor's cache.
-_STEP: Final = 1 << 15
+_STEP: Final = 1 << 14
 
 
 def pair_arrays(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,26 +75,37 @@ class Concretes:
         uint32 (rows,), ordinals.
     group
         uint16 (rows,).
+    number
+        int32 (rows,), a position in `values`.
     """
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self.source: NDArray[np.uint32] = arrays["concrete.source"]
         self.type: NDArray[np.uint32] = arrays["concrete.type"]
         self.group: NDArray[np.uint16] = arrays["concrete.group"]
-        self._starts: NDArray[np.int64] = arrays["concrete.value.starts"]
-        self._data: NDArray[np.uint8] = arrays["concrete.value.data"]
+        self.number: NDArray[np.int32] = arrays["concrete.number"]
+        self._starts: NDArray[np.int64] = arrays["concrete.starts"]
+        self._texts: NDArray[np.int64] = arrays["concrete.values.starts"]
+        self._data: NDArray[np.uint8] = arrays["concrete.values.data"]
 
     def __len__(self) -> int:
         return len(self.source)
 
     def of(self, ordinal: int) -> slice:
         """Return the rows whose source is this concept."""
-        return slice(*span(self.source, ordinal))
+        return slice(int(self._starts[ordinal]), int(self._starts[ordinal + 1]))
 
     def value(self, row: int) -> ConcreteValue:
         """Return the value of a row."""
-        text = bytes(self._data[self._starts[row] : self._starts[row + 1]]).decode()
-        return ConcreteValue.parse(text)
+        return self.values[int(self.number[row])]
+
+    @cached_property
+    def values(self) -> tuple[ConcreteValue, ...]:
+        """The values that occur, each once."""
+        return tuple(
+            ConcreteValue.parse(bytes(self._data[start:end]).decode())
+            for start, end in pairwise(self._texts.tolist())
+        )
 
 
 def span(

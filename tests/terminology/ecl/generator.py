@@ -25,7 +25,9 @@ class Vocabulary:
         self.dialect_ids = [
             code for code in ("900000000000509007", "900000000000508004") if code in naive.concepts
         ]
-        self.modules = sorted({row["moduleId"] for row in naive.concepts.values()} & set(self.every))
+        self.modules = sorted(
+            {row["moduleId"] for row in naive.concepts.values()} & set(self.every)
+        )
         self.statuses = [
             code for code in ("900000000000073002", "900000000000074008") if code in naive.concepts
         ]
@@ -43,7 +45,7 @@ class Generator:
 
     def __init__(self, vocabulary, seed):
         self._known = vocabulary
-        self._chance = random.Random(seed)
+        self._chance = random.Random(seed)  # noqa: S311 - the same for every run
 
     def constraint(self, depth=3):
         chance = self._chance
@@ -199,7 +201,9 @@ class Generator:
 
     def _time(self):
         comparator = self._pick(list(Comparator))
-        return ecl.TimeComparison(comparator, tuple(self._chance.sample(_DATES, self._pick((1, 2)))))
+        return ecl.TimeComparison(
+            comparator, tuple(self._chance.sample(_DATES, self._pick((1, 2))))
+        )
 
     def _equal(self):
         return self._chance.random() < 0.75
@@ -232,7 +236,9 @@ class Generator:
     def _description_condition(self):
         kind, known = self._chance.randrange(9), self._known
         if kind == 0:
-            return ecl.LanguageCondition(self._equal(), self._pick((("en",), ("sv",), ("en", "fr"))))
+            return ecl.LanguageCondition(
+                self._equal(), self._pick((("en",), ("sv",), ("en", "fr")))
+            )
         if kind == 1:
             types = tuple(self._chance.sample(list(ecl.TypeToken), self._pick((1, 2))))
             return ecl.TypeCondition(self._equal(), types)

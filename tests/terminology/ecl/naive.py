@@ -8,7 +8,7 @@ import csv
 import re
 from collections import defaultdict
 from decimal import Decimal
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from pathlib import Path
 
 from terminology.ecl import syntax as ecl
@@ -87,11 +87,11 @@ class Naive:
                 self.fields[row["refsetId"]] = header[5:]
         self.rooted = self.below(ROOT) | {ROOT}
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def below(self, code):
         return self._reach(self.children, code)
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def above(self, code):
         return self._reach(self.parents, code)
 
@@ -118,18 +118,10 @@ class Naive:
                 return self._members(self.evaluate(refsets), fields, filters)
             case ecl.Filtered(operand, filters):
                 found = self.evaluate(operand)
+                if isinstance(operand, ecl.Wildcard) and any(map(_wants_inactive, filters)):
+                    found |= {code for code, row in self.concepts.items() if row["active"] == "0"}
                 for one in filters:
-                    if isinstance(one, ecl.ConceptFilter):
-                        if isinstance(operand, ecl.Wildcard) and _wants_inactive(one):
-                            found |= {
-                                code
-                                for code, row in self.concepts.items()
-                                if row["active"] == "0"
-                            }
-                for one in filters:
-                    keep = (
-                        self._concept if isinstance(one, ecl.ConceptFilter) else self._described
-                    )
+                    keep = self._concept if isinstance(one, ecl.ConceptFilter) else self._described
                     found = {code for code in found if keep(one, code)}
                 return found
             case ecl.History(operand, profile, refsets):
@@ -418,7 +410,7 @@ def _time(text, comparison):
 
 
 def _wants_inactive(one):
-    return any(
+    return isinstance(one, ecl.ConceptFilter) and any(
         isinstance(condition, ecl.ActiveCondition)
         and condition.comparison.value != condition.comparison.equal
         for condition in one.conditions

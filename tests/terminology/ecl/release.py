@@ -22,6 +22,8 @@ POSSIBLY = "900000000000523009"
 SITE, MORPHOLOGY, LATERALITY, ATTRIBUTE = "363698007", "116676008", "272741003", "410662002"
 _INFERRED, _SOME, _CASE = "900000000000011006", "900000000000451002", "900000000000448009"
 
+SCHEME_NAME = "Lab"
+
 _DATES = ("20020131", "20150731", "20200131", "20260131")
 _WORDS = (
     "heart", "liver", "lung", "structure", "left", "right", "acute", "chronic", "fracture",
@@ -36,7 +38,7 @@ def made_up(number, partition="10"):
 
 
 STRENGTH, NAME, LISTED, SUBSTANCE = (made_up(number) for number in (901, 902, 903, 904))
-SIMPLE, MAP, ASSOCIATED = (made_up(number) for number in (911, 912, 913))
+SIMPLE, MAP, ASSOCIATED, SCHEME = (made_up(number) for number in (911, 912, 913, 914))
 PLAIN = [made_up(number) for number in range(10, 100)]
 
 _METADATA = {
@@ -53,21 +55,18 @@ _METADATA = {
     LISTED: (ATTRIBUTE,),
     CORE: ("900000000000441003",),
     OTHER_MODULE: (CORE,),
+    SCHEME: ("900000000000441003",),
     "900000000000455006": ("900000000000441003",),
     HISTORICAL: ("900000000000455006",),
     SAME_AS: (HISTORICAL,),
     REPLACED_BY: (HISTORICAL,),
     POSSIBLY: (HISTORICAL,),
-    **{
-        code: ("900000000000455006",) for code in (SIMPLE, MAP, ASSOCIATED, US, GB, SWEDISH)
-    },
-    **{
-        code: ("900000000000441003",)
-        for code in (
-            DEFINED, PRIMITIVE, FSN, SYNONYM, DEFINITION, PREFERRED, ACCEPTABLE,
-            _INFERRED, _SOME, _CASE,
-        )
-    },
+    **dict.fromkeys((SIMPLE, MAP, ASSOCIATED, US, GB, SWEDISH), ("900000000000455006",)),
+    **dict.fromkeys(
+        (DEFINED, PRIMITIVE, FSN, SYNONYM, DEFINITION, PREFERRED, ACCEPTABLE, _INFERRED, _SOME,
+         _CASE),
+        ("900000000000441003",),
+    ),
 }  # fmt: skip
 
 
@@ -88,7 +87,8 @@ class _Writer:
 
 def write_release(folder, seed=1):
     """Write the Snapshot files of a release into `folder`."""
-    chance, out = random.Random(seed), _Writer(folder)
+    chance = random.Random(seed)  # noqa: S311 - the same for every run
+    out = _Writer(folder)
     parents = dict(_METADATA)
     for place, code in enumerate(PLAIN):
         above = PLAIN[max(0, place - 30) : place] or [ROOT]
@@ -115,6 +115,12 @@ def write_release(folder, seed=1):
     _write_descriptions(out, chance, codes)
     _write_attributes(out, chance, parents, inactive, active)
     _write_refsets(out, chance, active, sorted(inactive))
+    out.write(
+        "sct2_Identifier_Snapshot",
+        "alternateIdentifier effectiveTime active moduleId identifierSchemeId "
+        "referencedComponentId",
+        [("54486-6", "20260131", 1, CORE, SCHEME, PLAIN[3])],
+    )
 
 
 def _write_descriptions(out, chance, codes):
@@ -135,6 +141,9 @@ def _write_descriptions(out, chance, codes):
                         (out.uuid(), "20260131", chance.choice((1, 1, 1, 0)), CORE, refset,
                          identifier, chance.choice((PREFERRED, ACCEPTABLE)))
                     )  # fmt: skip
+    rows.append(
+        (made_up(999, "11"), "20260131", 1, CORE, SCHEME, "en", SYNONYM, SCHEME_NAME, _CASE)
+    )
     header = (
         "id effectiveTime active moduleId conceptId languageCode typeId term caseSignificanceId"
     )

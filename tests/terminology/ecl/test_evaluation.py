@@ -1,7 +1,9 @@
 import pytest
 
 from terminology.ecl import evaluate, parse, select
+from terminology.release.dialects import ALIASES
 from terminology.errors import EclError
+from terminology.identifiers import sctid_problem
 
 from . import release as made_up
 from .release import (
@@ -75,20 +77,20 @@ def test_members_are_found_where_the_row_is_active_although_the_concept_is_not(s
         ("<< 64033007", 3, "unknown concept '64033007'"),
         (f"{PLAIN[0]} OR 64033007", 16, "unknown concept"),
         (f"* : {SITE} = 64033007", 16, "unknown concept"),
-        (f"{PLAIN[0]} : {SITE} = {PLAIN[1]} OR {SITE} = 64033007", 58, "unknown concept"),
+        (f"{PLAIN[0]} : {SITE} = {PLAIN[1]} OR {SITE} = 64033007", 55, "unknown concept"),
         ("LOINC#54486-6", 0, "unknown alternate identifier 'LOINC#54486-6'"),
         ("* {{ dialect = en-zz }}", 15, "unknown dialect 'en-zz'"),
         ("* {{ dialect = en-au }}", 15, "which the release lacks"),
         (f"* {{{{ dialect = en-us ({PLAIN[0]}) }}}}", 22, "is no acceptability"),
         (f"^ [mapTarget] {SIMPLE}", 0, "has a field 'mapTarget'"),
-        (f'^ {SIMPLE} {{{{ M mapTarget = "x" }}}}', 19, "has a field 'mapTarget'"),
+        (f'^ {SIMPLE} {{{{ M mapTarget = "x" }}}}', 21, "has a field 'mapTarget'"),
         (f"^ [mapTarget] {MAP}", 0, "'mapTarget' .* holds no concepts"),
         (f"^ [mapGroup] {MAP}", 0, "'mapGroup' .* holds no concepts"),
         (f"^ [referencedComponentId, mapTarget] {MAP}", 0, "several fields"),
         (f"< ^ [*] {MAP}", 2, "several fields"),
-        (f"^ {MAP} {{{{ M mapTarget = #1 }}}}", 19, "compared with a number"),
-        (f'^ {MAP} {{{{ M mapGroup = "1" }}}}', 19, "compared with a text"),
-        (f"^ {MAP} {{{{ M correlationId = #1 }}}}", 19, "compared with a number"),
+        (f"^ {MAP} {{{{ M mapTarget = #1 }}}}", 21, "compared with a number"),
+        (f'^ {MAP} {{{{ M mapGroup = "1" }}}}', 21, "compared with a text"),
+        (f"^ {MAP} {{{{ M correlationId = #1 }}}}", 21, "compared with a number"),
         (f"* : R {STRENGTH} = #1", 6, "a reversed attribute"),
     ],
 )
@@ -118,7 +120,7 @@ def test_an_error_in_a_tree_has_no_position(index):
         (f"* : R {SITE} = *", f"* . {SITE}"),
         (f"* : {SITE} != {PLAIN[5]}", f"* : {SITE} = (* MINUS {PLAIN[5]})"),
         (f"* : {SITE} != *", f"{PLAIN[0]} MINUS {PLAIN[0]}"),
-        ("!!> *", f"* MINUS < *"),
+        ("!!> *", "* MINUS < *"),
         (f"!!< (< {PLAIN[0]})", f"(< {PLAIN[0]}) MINUS > (< {PLAIN[0]})"),
         ("<< *", "*"),
         (">> *", "*"),
@@ -140,6 +142,19 @@ def test_an_error_in_a_tree_has_no_position(index):
         ("* {{ dialect = en-us (prefer accept) }}", "* {{ dialect = en-us }}"),
         ("* {{ dialect = (en-us en-gb) (prefer) }}",
          "* {{ dialect = (en-us (prefer) en-gb (prefer)) }}"),
+        ("* {{ dialect = (en-us (prefer)) (accept) }}", "* {{ dialect = en-us (prefer) }}"),
+        (
+            f"* {{{{ dialectId = ({US} (prefer)) (accept) }}}}",
+            "* {{ dialect = en-us (prefer) }}",
+        ),
+        (
+            '* {{ C effectiveTime <= ("20150731" "20200131") }}',
+            '* {{ C effectiveTime <= "20200131" }}',
+        ),
+        (
+            '* {{ C effectiveTime >= ("20150731" "20200131") }}',
+            '* {{ C effectiveTime >= "20150731" }}',
+        ),
         ("* {{ type = fsn }}", "* {{ typeId = 900000000000003001 }}"),
         ("* {{ C definitionStatus = defined }}", "* {{ C definitionStatus != primitive }}"),
     ],
@@ -148,15 +163,26 @@ def test_constraints_that_mean_the_same(index, one, other):
     assert codes(one, index) == codes(other, index)
 
 
-def test_a_supplement_follows_no_other_association(index):
-    with_all = codes(f"< {PLAIN[0]} {{{{ + HISTORY }}}}", index)
-    associated = codes(f"^ {ASSOCIATED} {{{{ M targetComponentId = < {PLAIN[0]} }}}}", index)
-    assert associated - codes(f"< {PLAIN[0]}", index) - with_all or associated <= codes(
-        f"< {PLAIN[0]}", index
+def test_a_supplement_follows_historical_associations_only(index):
+    found = codes(f"< {PLAIN[0]} {{{{ + HISTORY }}}}", index)
+    added = found - codes(f"< {PLAIN[0]}", index)
+    assert added
+    assert not any(index.is_active(index.ordinal(code)) for code in added)
+    by_name = codes(f"{PLAIN[0]} {{{{ + HISTORY ({ASSOCIATED}) }}}}", index)
+    assert by_name == {PLAIN[0]} | codes(
+        f"^ {ASSOCIATED} {{{{ M targetComponentId = {PLAIN[0]} }}}}", index
     )
-    inactive = {code for code in with_all if not index.is_active(index.ordinal(code))}
-    assert with_all == codes(f"< {PLAIN[0]}", index) | inactive
-    assert inactive
+
+
+@pytest.mark.parametrize("written", ["Lab#54486-6", "LAB#54486-6", '"lab#54486-6" |x|'])
+def test_an_alternate_identifier_names_its_concept(index, written):
+    assert codes(written, index) == {PLAIN[3]}
+    assert codes(f"<! {written}", index) == codes(f"<! {PLAIN[3]}", index)
+
+
+@pytest.mark.parametrize("code", sorted(set(ALIASES.values())))
+def test_dialects_are_identifiers_of_concepts(code):
+    assert sctid_problem(code) is None
 
 
 def test_a_group_is_no_group_0(index):
@@ -172,6 +198,12 @@ def test_texts_of_attributes_are_case_sensitive(index):
     assert codes(f'* : {NAME} = wild:"panadol*"', index) == codes(
         f'* : {NAME} = "forte panadol"', index
     )
+
+
+@pytest.mark.parametrize("value", ['!= "x"', '= wild:"*"', "!= true"])
+def test_a_number_is_neither_text_nor_truth_value(index, value):
+    assert codes(f"* : {STRENGTH} = *", index)
+    assert not codes(f"* : {STRENGTH} {value}", index)
 
 
 def test_the_answer_is_the_callers_own(index):

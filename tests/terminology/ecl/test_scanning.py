@@ -26,7 +26,20 @@ class Table:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["*", "hep*", "*itis", "*pat*", "h*s", "sj*gren", "*jogren", "a*a", "*a*a*a*", r"*\*", "e", "*e*"],
+    [
+        "*",
+        "hep*",
+        "*itis",
+        "*pat*",
+        "h*s",
+        "sj*gren",
+        "*jogren",
+        "a*a",
+        "*a*a*a*",
+        r"*\*",
+        "e",
+        "*e*",
+    ],
 )
 @pytest.mark.parametrize("rows", [range(len(TERMS)), [1, 5, 6, 12], [3]])
 def test_the_bytes_give_what_the_texts_give(pattern, rows):

@@ -352,7 +352,8 @@ def test_attributes_are_the_active_rows_of_active_concepts_once(drawn: Drawn) ->
         concepts = [one for one in found if isinstance(one.value, int)]
         assert len(concepts) == len(rows)
         assert set(concepts) == rows
-        assert {one for one in found if not isinstance(one.value, int)} == set(amounts)
+        if place not in drawn.retired:
+            assert {one for one in found if not isinstance(one.value, int)} == set(amounts)
 
 
 @quick
