@@ -9,7 +9,7 @@ DATABASE := sqlite:///$(RUN)/bodysite.sqlite
 # The DICOM files that come with pydicom; a few of them are damaged on purpose.
 SAMPLES = $$($(BIN)/python -c "import pydicom.data as d; print(d.__path__[0] + '/test_files')")
 
-.PHONY: run annotate test lint clients bench clean
+.PHONY: run annotate test lint clients bench bench-terminology clean
 
 run: annotate
 	$(BIN)/bodysite serve --port $(PORT) --database $(DATABASE)
@@ -34,6 +34,11 @@ clients:
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/service.py
+
+# A synthetic release of the size of the International Edition, and the ontology libraries beside it.
+bench-terminology: $(VENV)/dev.stamp
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/python benchmarks/terminology/run.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

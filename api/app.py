@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from api.annotator import Annotator
 from api.border import Border
 from api.deps import Service
+from api.errors import RequestError
 from api.metrics import Metrics
 from api.outcome import outcome
 from api.phi import PhiGuard
@@ -23,13 +26,19 @@ from api.resources import ResourceBuilder
 from api.responses import FHIR_JSON, FhirResponse, of_error, of_status
 from api.routes import imaging, search
 from api.routes import metadata as metadata_routes
-from api.routes import terminology as terminology_routes
+from api.routes.terminology import GONE, STORE_FAILED, TerminologyRoutes, openapi_paths
 from api.search import Searcher
 from api.settings import Settings
 from api.store import ResourceStore
+from api.tx.context import Limits as TxLimits
+from api.tx.dispatch import Dispatcher
+from api.tx.resources_store import ResourceLibrary
+from api.tx.service import TerminologyService
 from classifier.prediction import Predictor
 from terminology.errors import BodySiteError
 from terminology.library import Terminology
+from terminology.release.embedded import embedded_index
+from terminology.release.index import ReleaseIndex
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +58,8 @@ def create_app(
     terminology: Terminology,
     store: ResourceStore,
     predictor: Predictor | None = None,
+    releases: Sequence[ReleaseIndex] = (),
+    library: ResourceLibrary | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -62,6 +73,10 @@ def create_app(
         Where resources live; its salt makes the pseudonyms.
     predictor
         A model that reads pixels; without one the answer rests on headers alone.
+    releases
+        SNOMED CT, the default edition first; the embedded body structures are always there too.
+    library
+        A site's own CodeSystem, ValueSet and ConceptMap; without one, none can be kept.
     """
     store.bind_policy(settings.phi)
     guard = PhiGuard(settings.phi, store.salt)
@@ -73,6 +88,7 @@ def create_app(
         builder=ResourceBuilder(terminology.graph, settings.phi, predictor),
         searcher=Searcher(store, terminology.graph, settings.page_size, settings.max_page_size),
         metrics=Metrics(),
+        tx=TerminologyService((*releases, embedded_index()), terminology.crosswalk, library),
     )
     # The help page brings its own scripts: hospital networks reach no content delivery network.
     app = FastAPIOffline(
@@ -86,8 +102,6 @@ def create_app(
     app.state.service = service
     for router in (
         imaging.router,
-        # Ahead of reading by id: "$translate" is no id of a ConceptMap.
-        terminology_routes.router,
         metadata_routes.router,
         search.router,
     ):
@@ -97,9 +111,59 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sa.exc.OperationalError, _store_failed)
+    _describe_terminology(app)
+    # The middleware that is added last is the first that a request meets.
+    app.add_middleware(
+        TerminologyRoutes,
+        dispatcher=Dispatcher(
+            service.tx,
+            settings.page_size,
+            settings.max_page_size,
+            TxLimits(expansion=settings.max_expansion),
+        ),
+        public_url=settings.public_url,
+    )
     tokens = [token.get_secret_value() for token in settings.tokens]
     app.add_middleware(Border, tokens=tokens, metrics=service.metrics)
     return app
+
+
+def open_releases(paths: Sequence[Path]) -> tuple[ReleaseIndex, ...]:
+    """Return the indexes in `paths`, memory-mapped.
+
+    Raises
+    ------
+    IndexFileError
+        A file is missing, or no whole index.
+    RequestError
+        Two of them hold the same version.
+    """
+    found = tuple(ReleaseIndex.open(path) for path in paths)
+    by_version: dict[str, Path] = {}
+    for index, path in zip(found, paths, strict=True):
+        other = by_version.setdefault(index.version, path)
+        if other is not path:
+            raise RequestError(
+                f"--release {path}",
+                f"it holds {index.version}, and so does {other}",
+                "one index a version",
+                "Leave one of them out.",
+            )
+    return found
+
+
+def _describe_terminology(app: FastAPI) -> None:
+    """Put what the terminology addresses take into the description that the help page shows."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        found = describe()
+        paths = found["paths"]
+        for path, methods in openapi_paths().items():
+            paths.setdefault(path, methods)
+        return found
+
+    app.openapi = described  # type: ignore[method-assign]
 
 
 async def _refused(_request: Request, error: Exception) -> FhirResponse:
@@ -121,14 +185,13 @@ async def _invalid(_request: Request, error: Exception) -> FhirResponse:
 
 
 async def _gone(_request: Request, _error: Exception) -> FhirResponse:
-    return of_status(400, "request body: the client went away before it was complete.")
+    return of_status(400, GONE)
 
 
 async def _store_failed(_request: Request, error: Exception) -> FhirResponse:
     # The statement and its values may hold identifiers: the type alone is logged.
     logger.error("the store failed: %s", type(error).__name__)
-    text = "The store does not answer. Try again later; what is sent twice is stored once."
-    return FhirResponse(outcome("error", "transient", text), status_code=503)
+    return FhirResponse(outcome("error", "transient", STORE_FAILED), status_code=503)
 
 
 _STATUS_TEXT: Final = {

@@ -15,11 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import place_of
 from api.metrics import Metrics
-from api.responses import of_status
+from api.responses import FHIR_JSON, of_status
 
 logger = logging.getLogger(__name__)
 
-_OPEN_PATHS: Final = frozenset({"/health", "/r4/metadata"})
+_OPEN_PATHS: Final = frozenset({"/health", "/r4/metadata", "/r5/metadata"})
+_FHIR: Final = ("/r4", "/r5")
 _JSON_TYPES: Final = frozenset(
     {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "json"}
 )
@@ -31,7 +32,7 @@ _UNEXPECTED: Final = (
 
 
 class Border:
-    """ASGI middleware. Paths under ``/r4`` answer in JSON only, and say so with 406."""
+    """ASGI middleware. Paths under ``/r4`` and ``/r5`` answer in JSON only, and say so: 406."""
 
     def __init__(self, app: ASGIApp, tokens: Sequence[str], metrics: Metrics) -> None:
         self._app = app
@@ -85,7 +86,7 @@ class Border:
                 " Ask whoever runs the server for one.",
                 {"WWW-Authenticate": 'Bearer realm="bodysite"'},
             )
-        if path.startswith("/r4"):
+        if path.startswith(_FHIR):
             wanted = _wanted_format(scope, headers)
             if wanted is not None:
                 return of_status(
@@ -112,7 +113,10 @@ def _wanted_format(scope: Scope, headers: Headers) -> str | None:
 
     `_format` wins over Accept (FHIR R4, 3.1.0.1.10); a "+" that was not encoded is a space.
     """
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-    asked = query.get("_format") or headers.get("accept") or "*/*"
+    query = scope["query_string"]
+    formats = dict(parse_qsl(query.decode("latin-1"))) if b"_format" in query else {}
+    asked = formats.get("_format") or headers.get("accept") or "*/*"
+    if asked == FHIR_JSON:
+        return None
     types = [part.partition(";")[0].strip().lower().replace(" ", "+") for part in asked.split(",")]
     return None if any(one in _JSON_TYPES for one in types) else asked[:100]

@@ -1,12 +1,17 @@
-"""`/r4/metadata` and `/r4/SearchParameter`: what really works, out of the tables that do it."""
+"""`metadata` and `/r4/SearchParameter`: what really works, out of the tables that do it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Final
 
 from api.responses import FHIR_JSON
 from api.search import PARAMETERS, Parameter
+from api.tx.catalog import SEARCH
+from api.tx.operations import OPERATIONS, Operation
+from api.tx.resources_store import R4, TYPES
+from api.tx.service import FHIR_VERSIONS
 
 _BASE: Final = "https://w3id.org/bodysite"
 _DEFINITIONS: Final = "http://hl7.org/fhir/OperationDefinition"
@@ -35,36 +40,57 @@ _ANNOTATE: Final = (
     " Parameters) or pictures (image/png, image/jpeg). ?persist=false stores nothing; ?modality="
     " says what a picture is."
 )
-_OPERATIONS: Final = {
-    "CodeSystem": ("lookup", "subsumes", "validate-code"),
-    "ConceptMap": ("translate",),
-    "ValueSet": ("expand", "validate-code"),
+# Operations that FHIR itself defines, and where HL7 defines the others.
+_TX_DEFINITIONS: Final = {
+    "batch-validate-code": "http://hl7.org/fhir/uv/tx-ecosystem/OperationDefinition"
 }
+# A server that says this is one of HL7's terminology servers in what it offers.
+_TERMINOLOGY_SERVER: Final = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
 
 # What comes with the service and can be read and searched, by its canonical address.
-_PUBLISHED: Final = ("ConceptMap", "OperationDefinition", "SearchParameter")
+_PUBLISHED: Final = ("OperationDefinition", "SearchParameter")
 _URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
+_DEFINED: Final = frozenset(
+    {"url", "version", "name", "title", "status", "identifier", "publisher"}
+)
 
 
-def capability_statement(base: str, version: str, *, with_tokens: bool) -> dict[str, Any]:
-    """Return the CapabilityStatement of the service at `base`, with `version` of SNOMED CT."""
-    resources = [_searchable(kind) for kind in sorted(PARAMETERS)]
-    for kind in (*_PUBLISHED, *(one for one in _OPERATIONS if one not in _PUBLISHED)):
-        resource: dict[str, Any] = {"type": kind}
-        if kind in _PUBLISHED:
-            resource["interaction"] = [{"code": "read"}, {"code": "search-type"}]
-            resource["searchParam"] = [_URL]
-        operations = [
-            {"name": name, "definition": f"{_DEFINITIONS}/{kind}-{name}"}
-            for name in _OPERATIONS.get(kind, ())
+def capability_statement(
+    base: str, versions: Sequence[str], release: str, *, with_tokens: bool, keeps: bool
+) -> dict[str, Any]:
+    """Return the CapabilityStatement of the endpoint at `base`.
+
+    Parameters
+    ----------
+    versions
+        The versions of SNOMED CT that are here, the default first.
+    release
+        R4 or R5. Images are searched for and annotated in R4 only.
+    keeps
+        Whether a site's own terminology resources can be stored.
+    """
+    resources: list[dict[str, Any]] = []
+    if release == R4:
+        resources += [_searchable(kind) for kind in sorted(PARAMETERS)]
+        resources += [
+            {
+                "type": kind,
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "searchParam": [_URL],
+            }
+            for kind in _PUBLISHED
         ]
-        if operations:
-            resource["operation"] = operations
-        resources.append(resource)
-    rest: dict[str, Any] = {"mode": "server", "resource": resources}
+    resources += [_terminology(kind, keeps=keeps) for kind in TYPES]
+    resources.sort(key=lambda one: str(one["type"]))
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "resource": resources,
+        "interaction": [{"code": "batch"}],
+        "operation": [_operation(one) for one in OPERATIONS if not one.type],
+    }
     if with_tokens:
         rest["security"] = {
-            "description": "Every request but /r4/metadata and /health shows a bearer token:"
+            "description": "Every request but metadata and /health shows a bearer token:"
             " 'Authorization: Bearer TOKEN'."
         }
     return {
@@ -77,14 +103,52 @@ def capability_statement(base: str, version: str, *, with_tokens: bool) -> dict[
         "experimental": False,
         "date": _DATE,
         "publisher": "The Bodysite developers",
-        "description": "For research and data curation; this is no medical device. Body"
-        f" structures: {version}.",
+        "description": "For research and data curation; this is no medical device. SNOMED CT:"
+        f" {', '.join(versions)}.",
         "kind": "instance",
-        "software": {"name": "Bodysite", "version": metadata.version("bodysite")},
+        "instantiates": [_TERMINOLOGY_SERVER],
+        "contact": [{"telecom": [{"system": "url", "value": _BASE}]}],
+        "software": {
+            "name": "Bodysite",
+            "version": metadata.version("bodysite"),
+            "releaseDate": _DATE,
+        },
         "implementation": {"description": "Bodysite", "url": base},
-        "fhirVersion": "4.0.1",
+        "fhirVersion": FHIR_VERSIONS[release],
         "format": [FHIR_JSON, "json"],
         "rest": [rest],
+    }
+
+
+def _terminology(kind: str, *, keeps: bool) -> dict[str, Any]:
+    written = ("create", "update", "delete") if keeps else ()
+    resource: dict[str, Any] = {
+        "type": kind,
+        "interaction": [{"code": code} for code in ("read", "search-type", *written)],
+        "versioning": "versioned-update",
+        "conditionalCreate": keeps,
+        "conditionalUpdate": keeps,
+        "searchParam": [
+            {
+                "name": name,
+                **({"definition": f"{_HL7_PARAMETER}/{kind}-{name}"} if name in _DEFINED else {}),
+                "type": "token" if one.type == "id" else one.type,
+                "documentation": one.text,
+            }
+            for name, one in SEARCH[kind].items()
+        ],
+        "operation": [_operation(one) for one in OPERATIONS if one.type == kind],
+    }
+    return resource
+
+
+def _operation(one: Operation) -> dict[str, Any]:
+    of = one.type or "ConceptMap"
+    definitions = _TX_DEFINITIONS.get(one.name, _DEFINITIONS)
+    return {
+        "name": one.name,
+        "definition": f"{definitions}/{of}-{one.name}",
+        "documentation": f"{one.summary}.",
     }
 
 

@@ -30,9 +30,9 @@ _ELSEWHERE: Final = {
     "map": ("terminology.cli", "map_command", "Map header words or codes to body sites."),
     "mappings": ("terminology.cli", "mappings", "Check and export the mapping tables."),
     "terminology": (
-        "terminology.cli",
+        "terminology.concept_cli",
         "terminology",
-        "Ask the body structures: look up, compare, expand, search.",
+        "Build and ask releases: look up, compare, expand, search.",
     ),
 }
 _PHI: Final = click.Choice(["keep", "hash", "drop"])
@@ -151,6 +151,14 @@ def annotate(
 )
 @click.option("--phi", type=_PHI, help="What happens to identifiers.  [default: hash]")
 @click.option(
+    "--release",
+    "releases",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="An index that 'bodysite terminology build' made; the first one is the default edition.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that answer.  [default: 1]")
+@click.option(
     "--token-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Bearer tokens that requests must show, one a line. BODYSITE_TOKENS does the same.",
@@ -160,14 +168,24 @@ def serve(
     port: int | None,
     database: str | None,
     phi: str | None,
+    releases: tuple[Path, ...],
+    workers: int | None,
     token_file: Path | None,
 ) -> None:
     """Serve FHIR: $annotate, search by body site, terminology operations.
 
-    Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on. Off loopback, the
-    server starts only with bearer tokens.
+    Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on; BODYSITE_RELEASES is a
+    JSON list, or paths set apart as in PATH. Off loopback, the server starts only with bearer
+    tokens.
     """
-    given = {"host": host, "port": port, "database": database, "phi": phi}
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "database": database,
+        "phi": phi,
+        "workers": workers,
+        "releases": releases or None,
+    }
     settings = _settings({key: value for key, value in given.items() if value is not None})
     if token_file is not None:
         try:
@@ -192,37 +210,74 @@ def serve(
 def _run(settings: Settings) -> None:
     import uvicorn
 
-    from api.app import create_app
+    from api.app import create_app, open_releases
+    from api.tx.resources_store import ResourceLibrary
     from terminology.library import load_terminology
 
+    releases = open_releases(settings.releases)
     with (
         contextlib.closing(_open_store(settings.database)) as store,
-        _listen(settings.host, settings.port) as listener,
+        contextlib.closing(ResourceLibrary(settings.database)) as library,
+        contextlib.ExitStack() as stack,
     ):
-        app = create_app(settings, terminology=load_terminology(), store=store)
-        # Access logs would hold search values, which may be identifiers.
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=10
+        listeners = [stack.enter_context(one) for one in _listen(settings)]
+        common: dict[str, Any] = {
+            # Access logs would hold search values, which may be identifiers.
+            "log_level": "warning",
+            "access_log": False,
+            "timeout_graceful_shutdown": 10,
+        }
+        if settings.workers > 1:
+            from api.workers import run_workers
+
+            # Bound here, so that a database of another policy ends the command, not a worker.
+            store.bind_policy(settings.phi)
+            _announce(settings, listeners[0])
+            with _quiet_interrupt():
+                run_workers(settings, listeners, common)
+            return
+        app = create_app(
+            settings,
+            terminology=load_terminology(),
+            store=store,
+            releases=releases,
+            library=library,
         )
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{listener.getsockname()[1]}"
-        click.echo(
-            f"Bodysite listens on {address} - open:\n"
-            f"  {address}/r4/ImagingStudy?bodysite:below=http://snomed.info/sct|{_EXAMPLE}\n"
-            f"  {address}/r4/CodeSystem/$lookup?system=http://snomed.info/sct&code={_EXAMPLE}\n"
-            f"  {address}/docs"
-        )
-        click.echo(f"Resources live in {_shown(settings.database)}. Ctrl-C ends it.", err=True)
+        _announce(settings, listeners[0])
         with _quiet_interrupt():
-            uvicorn.Server(config).run(sockets=[listener])
+            uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=listeners)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket, so that the address that is printed is the one that answers."""
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    click.echo(
+        f"Bodysite listens on {address} - open:\n"
+        f"  {address}/r4/ImagingStudy?bodysite:below=http://snomed.info/sct|{_EXAMPLE}\n"
+        f"  {address}/r4/CodeSystem/$lookup?system=http://snomed.info/sct&code={_EXAMPLE}\n"
+        f"  {address}/docs"
+    )
+    click.echo(f"Resources live in {_shown(settings.database)}. Ctrl-C ends it.", err=True)
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    """Return bound sockets, one a worker, so that the address that is printed is what answers."""
+    if settings.workers > 1 and settings.port:
+        # Sockets that share a port would share it with another server, too.
+        _bound(settings.host, settings.port, shared=False).close()
+    first = _bound(settings.host, settings.port, shared=settings.workers > 1)
+    port = first.getsockname()[1]
+    others = [_bound(settings.host, port, shared=True) for _ in range(settings.workers - 1)]
+    return [first, *others]
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol is named; without it answers wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
         listener.listen(2048)

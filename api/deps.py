@@ -14,6 +14,7 @@ from api.resources import ResourceBuilder
 from api.search import Searcher
 from api.settings import Settings
 from api.store import ResourceStore
+from api.tx.service import TerminologyService
 from terminology.library import Terminology
 
 
@@ -28,11 +29,12 @@ class Service:
     builder: ResourceBuilder
     searcher: Searcher
     metrics: Metrics
+    tx: TerminologyService
 
-    def base(self, request: Request) -> str:
-        """Return the address of the FHIR endpoint as the client knows it."""
+    def base(self, request: Request, release: str = "R4") -> str:
+        """Return the address of the endpoint of a FHIR release as the client knows it."""
         root = self.settings.public_url or str(request.base_url)
-        return root.rstrip("/") + "/r4"
+        return f"{root.rstrip('/')}/{release.lower()}"
 
 
 def _service(request: Request) -> Service:

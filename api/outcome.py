@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from api.errors import RequestError
+from api.tx.errors import TxError
 from terminology.errors import (
     BodySiteError,
     DicomError,
@@ -45,7 +46,15 @@ def status_of(error: BodySiteError) -> int:
 
 
 def outcome_of(error: BodySiteError) -> dict[str, Any]:
-    """Return the OperationOutcome of `error`: where, what, expected, what to do."""
+    """Return the OperationOutcome of `error`: where, what, expected, what to do.
+
+    One of a terminology operation has its issues in it already, in HL7's words.
+    """
+    if isinstance(error, TxError):
+        found = error.outcome()
+        for issue in found["issue"]:
+            issue["details"]["text"] = _shown(issue["details"]["text"])
+        return found
     return outcome("error", _status_and_issue(error)[1], str(error), error.where)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -18,7 +21,10 @@ class Settings(BaseSettings):
 
     `tokens` are bearer tokens, one of which each request must show; none means no check, which is
     allowed on loopback only. `public_url` is the address that clients know the service by, where
-    a proxy stands in front of it.
+    a proxy stands in front of it. `releases` are indexes of SNOMED CT that `bodysite terminology
+    build` made, the default first; the embedded body structures are served beside them. `workers`
+    is the number of processes that answer. `max_expansion` is the number of concepts in a value
+    set that is expanded without paging.
     """
 
     model_config = SettingsConfigDict(env_prefix="BODYSITE_", extra="forbid", frozen=True)
@@ -29,6 +35,8 @@ class Settings(BaseSettings):
     phi: PhiPolicy = PhiPolicy.HASH
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     public_url: str | None = None
+    releases: Annotated[tuple[Path, ...], NoDecode] = ()
+    workers: int = Field(default=1, ge=1, le=256)
     max_body_bytes: int = Field(default=_DEFAULTS.max_body_bytes, ge=1)
     max_files: int = Field(default=_DEFAULTS.max_files, ge=1)
     max_unzipped_bytes: int = Field(default=_DEFAULTS.max_unzipped_bytes, ge=1)
@@ -38,12 +46,26 @@ class Settings(BaseSettings):
     max_seconds_per_request: float = Field(default=_DEFAULTS.max_seconds_per_request, gt=0)
     page_size: int = Field(default=20, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
+    max_expansion: int = Field(default=10_000, ge=1)
 
     @field_validator("tokens", mode="before")
     @classmethod
     def _split_tokens(cls, value: object) -> object:
         """Tokens in the environment are set apart by white space or commas."""
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("releases", mode="before")
+    @classmethod
+    def _split_releases(cls, value: object) -> object:
+        """Paths in the environment are a JSON list, or set apart as in PATH."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            try:
+                return tuple(json.loads(value))
+            except ValueError as error:
+                raise ValueError("the value begins as a JSON list and is none") from error
+        return tuple(part for part in value.split(os.pathsep) if part)
 
     @property
     def limits(self) -> Limits:

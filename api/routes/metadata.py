@@ -12,9 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.bundles import Entry, dump, searchset
 from api.capability import capability_statement, operation_definitions, search_parameters
-from api.concept_maps import concept_maps
 from api.deps import Service, ServiceDep
+from api.errors import RequestError
 from api.responses import FhirResponse, of_status
+from api.tx.capabilities import terminology_capabilities
+from api.tx.resources_store import R4, R5
 
 router = APIRouter(tags=["service"])
 
@@ -25,20 +27,46 @@ def start() -> RedirectResponse:
     return RedirectResponse("/docs")
 
 
-@router.get("/r4/metadata", response_class=FhirResponse)
-def metadata(request: Request, service: ServiceDep) -> FhirResponse:
-    """Return the CapabilityStatement."""
-    version = service.terminology.graph.version
-    with_tokens = bool(service.settings.tokens)
-    statement = capability_statement(service.base(request), version, with_tokens=with_tokens)
-    return FhirResponse(statement)
+def _metadata(release: str) -> Callable[..., FhirResponse]:
+    def metadata(request: Request, service: ServiceDep, mode: str = "full") -> FhirResponse:
+        base = service.base(request, release)
+        if mode == "terminology":
+            return FhirResponse(terminology_capabilities(service.tx, release, base))
+        if mode not in {"full", "normative"}:
+            raise RequestError(
+                "mode",
+                f"'{mode[:40]}' is no mode",
+                "full, normative or terminology",
+                "Correct it, or leave it out.",
+                issue="value",
+            )
+        statement = capability_statement(
+            base,
+            [str(one.version) for one in service.tx.releases],
+            release,
+            with_tokens=bool(service.settings.tokens),
+            keeps=service.tx.library is not None,
+        )
+        return FhirResponse(statement)
+
+    return metadata
+
+
+for _release in (R4, R5):
+    router.add_api_route(
+        f"/{_release.lower()}/metadata",
+        _metadata(_release),
+        methods=["GET"],
+        name=f"metadata {_release}",
+        summary=f"CapabilityStatement of FHIR {_release}; ?mode=terminology for code systems",
+        response_class=FhirResponse,
+    )
 
 
 Published = Callable[[Service], dict[str, dict[str, Any]]]
 
 # What comes with the service and lives in no store: resource type → resources by id.
 _PUBLISHED: Final[dict[str, Published]] = {
-    "ConceptMap": lambda service: concept_maps(service.terminology.crosswalk),
     "OperationDefinition": lambda _: operation_definitions(),
     "SearchParameter": lambda _: search_parameters(),
 }
@@ -83,7 +111,11 @@ def health(service: ServiceDep) -> JSONResponse:
     service.store.read("Device", "-")
     graph = service.terminology.graph
     return JSONResponse(
-        {"status": "ok", "terminology": {"version": graph.version, "concepts": len(graph)}}
+        {
+            "status": "ok",
+            "terminology": {"version": graph.version, "concepts": len(graph)},
+            "releases": [one.version for one in service.tx.releases],
+        }
     )
 
 

@@ -1,165 +1,321 @@
-"""The terminology operations, each by GET and by POST with a Parameters resource."""
+"""Terminology under `/r4` and `/r5`: the way from ASGI to `api.tx.dispatch` and back.
+
+A middleware ahead of the router, for the sake of speed: a look at a concept takes microseconds, and
+what a web framework does for a request takes many times that. What each address takes is told to
+the help page by `openapi_paths`, out of the table of operations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
+import anyio
+import anyio.to_thread
+import sqlalchemy as sa
+from starlette.datastructures import URL
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import operations
-from api.deps import Service, ServiceDep, read_body
+from api.deps import read_body
 from api.errors import RequestError
-from api.parameters import Arguments
-from api.responses import FhirResponse
+from api.outcome import outcome, outcome_of, outcome_of_status, status_of
+from api.responses import FHIR_JSON
+from api.tx.answers import Answer, Asked
+from api.tx.catalog import SEARCH
+from api.tx.dispatch import Dispatcher
+from api.tx.operations import OPERATIONS, Operation
+from api.tx.resources_store import R4, R5, TYPES
 from api.uploads import JSON_TYPES
+from terminology.errors import BodySiteError
 
-router = APIRouter(prefix="/r4", tags=["terminology"])
+logger = logging.getLogger(__name__)
 
-Operation = Callable[[Arguments, Service], dict[str, Any]]
-_MAX_BODY_BYTES: Final = 1 << 20
-
-
-def _get(name: str, operation: Operation) -> Callable[..., FhirResponse]:
-    def run(request: Request, service: ServiceDep) -> FhirResponse:
-        arguments = Arguments.of_query(name, request.query_params.multi_items())
-        return FhirResponse(operation(arguments, service))
-
-    return run
-
-
-def _post(name: str, operation: Operation) -> Callable[..., Any]:
-    async def run(request: Request, service: ServiceDep) -> FhirResponse:
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in JSON_TYPES:
-            raise RequestError(
-                "Content-Type",
-                f"'{media[:100]}' is not accepted",
-                " or ".join(JSON_TYPES),
-                "Send a Parameters resource in JSON, or use GET.",
-                status=415,
-                issue="not-supported",
-            )
-        body = await read_body(request, _MAX_BODY_BYTES)
-        arguments = Arguments.of_body(name, body, request.query_params.multi_items())
-        return FhirResponse(await run_in_threadpool(operation, arguments, service))
-
-    return run
+ROOTS: Final = {"/r4": R4, "/r5": R5}
+MAX_OPERATION_BYTES: Final = 16 << 20
+MAX_RESOURCE_BYTES: Final = 64 << 20
+# Up to this size a body is read and answered without a thread.
+_SMALL: Final = 4096
+# Work in Python takes turns: more threads than these would only wait for one another.
+_THREADS: Final = 4
+_FORM: Final = "application/x-www-form-urlencoded"
+_CONTENT_TYPE: Final = f"{FHIR_JSON}; charset=utf-8".encode()
+STORE_FAILED: Final = (
+    "The store does not answer. Try again later; what is sent twice is stored once."
+)
+GONE: Final = "request body: the client went away before it was complete."
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """An operation with what the help page says of it: parameter → (meaning, example)."""
+    """What the metrics call an address: `scope["route"]`, as the router would have it."""
 
-    run: Operation
-    summary: str
-    parameters: Mapping[str, tuple[str, str]]
+    path: str
 
 
-_SNOMED: Final = ("The code system", "http://snomed.info/sct")
-_HAND: Final = ("The code", "85562004")
-_VERSION: Final = ("Another version than the one that is loaded is refused", "")
-_VALUE_SET: Final = (
-    "?fhir_vs, ?fhir_vs=isa/CODE or ?fhir_vs=ecl/EXPRESSION of SNOMED CT",
-    "http://snomed.info/sct?fhir_vs=ecl/<< 85562004 MINUS << 7569003",
-)
-_ROUTES: Final[dict[str, _Route]] = {
-    "CodeSystem/$lookup": _Route(
-        lambda asked, service: operations.lookup(asked, service.terminology.graph),
-        "Terms, parents, children, side and history of a concept",
-        {
-            "system": _SNOMED,
-            "code": _HAND,
-            "property": ("Only this property; may be repeated", ""),
-            "version": _VERSION,
-        },
-    ),
-    "CodeSystem/$subsumes": _Route(
-        lambda asked, service: operations.subsumes(asked, service.terminology.graph),
-        "How code A stands to code B",
-        {
-            "system": _SNOMED,
-            "codeA": ("The code that may be above", "53120007"),
-            "codeB": ("The code that may be below", "85562004"),
-            "version": _VERSION,
-        },
-    ),
-    "CodeSystem/$validate-code": _Route(
-        lambda asked, service: operations.validate_code(
-            asked, service.terminology.graph, in_value_set=False
-        ),
-        "Whether a code is in the code system",
-        {"url": _SNOMED, "code": _HAND, "display": ("A term to check", ""), "version": _VERSION},
-    ),
-    "ValueSet/$validate-code": _Route(
-        lambda asked, service: operations.validate_code(
-            asked, service.terminology.graph, in_value_set=True
-        ),
-        "Whether a code is in a value set",
-        {"url": _VALUE_SET, "system": _SNOMED, "code": _HAND, "display": ("A term to check", "")},
-    ),
-    "ValueSet/$expand": _Route(
-        lambda asked, service: operations.expand(asked, service.terminology.graph),
-        "The concepts of a value set",
-        {
-            "url": _VALUE_SET,
-            "filter": ("Words or their beginnings", ""),
-            "count": ("Size of the page", "20"),
-            "offset": ("Concepts to pass over", "0"),
-            "includeDesignations": ("true adds the synonyms", ""),
-        },
-    ),
-    "ConceptMap/$translate": _Route(
-        lambda asked, service: operations.translate(asked, service.terminology.crosswalk),
-        "From a code of another system to SNOMED CT, and back",
-        {
-            "system": (
-                "The system of the code; with SNOMED CT the way leads back",
-                "https://w3id.org/bodysite/CodeSystem/irma-anatomy",
-            ),
-            "code": ("The code, or the word of Body Part Examined", "414"),
-            "version": ("Another version than the one that is mapped has no answer", ""),
-            "targetsystem": ("Only this system, on the way back", ""),
-            "url": ("Only this ConceptMap", ""),
-        },
-    ),
-}
-_BODY: Final = {
-    "required": True,
-    "content": {
-        media: {"schema": {"type": "object", "description": "A Parameters resource"}}
-        for media in JSON_TYPES
-    },
-}
+class TerminologyRoutes:
+    """ASGI middleware that answers what is about terminology and passes on everything else.
 
+    Parameters
+    ----------
+    public_url
+        The address that clients know the service by, where a proxy stands in front of it.
+    """
 
-def _query(parameters: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "schema": {"type": "string"},
-            "description": meaning,
-            **({"example": example} if example else {}),
+    def __init__(self, app: ASGIApp, dispatcher: Dispatcher, public_url: str | None) -> None:
+        self._app = app
+        self._dispatcher = dispatcher
+        self._public_url = public_url
+        self._limiter: tuple[asyncio.AbstractEventLoop, anyio.CapacityLimiter] | None = None
+        self._routes = {
+            (root, *shape): _Route("/".join((root, *shape)))
+            for root in ROOTS
+            for shape in _shapes()
         }
-        for name, (meaning, example) in parameters.items()
-    ]
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        root = scope["path"][:3] if scope["type"] == "http" else ""
+        if root not in ROOTS:
+            await self._app(scope, receive, send)
+            return
+        path = tuple(filter(None, scope["path"][3:].split("/")))
+        if not self._is_ours(scope, path):
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self._routes.get((root, *_shape(path)), _Route(f"{root}/(none)"))
+        pretty = b"_pretty=true" in scope["query_string"]
+        try:
+            answer = await self._answer(scope, receive, ROOTS[root], path)
+        except BodySiteError as error:
+            answer = Answer(outcome_of(error), status_of(error))
+        except ClientDisconnect:
+            answer = Answer(outcome_of_status(400, GONE), 400)
+        except sa.exc.OperationalError as error:
+            # The statement and its values may hold what a client sent: the type alone is logged.
+            logger.error("the store failed: %s", type(error).__name__)
+            answer = Answer(outcome("error", "transient", STORE_FAILED), 503)
+        await _send(answer, send, pretty=pretty)
 
-for _path, _known in _ROUTES.items():
-    _name = _path.partition("/")[2]
-    for _method, _made, _extra in (
-        ("GET", _get, {"parameters": _query(_known.parameters)}),
-        ("POST", _post, {"requestBody": _BODY}),
-    ):
-        router.add_api_route(
-            f"/{_path}",
-            _made(_name, _known.run),
-            methods=[_method],
-            name=f"{_path} by {_method}",
-            summary=_known.summary,
-            response_class=FhirResponse,
-            openapi_extra=_extra,
+    def _is_ours(self, scope: Scope, path: tuple[str, ...]) -> bool:
+        if not scope["path"][3:].startswith("/"):
+            # "/r4x" is no address of ours; "/r4" takes a batch.
+            return scope["path"] in ROOTS and scope["method"] == "POST"
+        if not path:
+            return bool(scope["method"] == "POST")
+        return path[0] in TYPES or self._dispatcher.operation(path) is not None
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, release: str, path: tuple[str, ...]
+    ) -> Answer:
+        method = scope["method"]
+        query = scope["query_string"]
+        operation = self._dispatcher.operation(path)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        body = None
+        if method in {"POST", "PUT"}:
+            _check_media(headers.get("content-type", ""), path)
+            limit = MAX_OPERATION_BYTES if operation is not None else MAX_RESOURCE_BYTES
+            body = await read_body(Request(scope, receive), limit)
+        asked = Asked(
+            release,
+            method,
+            path,
+            parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else (),
+            body,
+            headers,
+            self._base(scope) if operation is None else "",
         )
+        if operation is not None and operation.quick and (body is None or len(body) <= _SMALL):
+            return self._dispatcher.answer(asked)
+        return await anyio.to_thread.run_sync(
+            self._dispatcher.answer, asked, limiter=self._threads()
+        )
+
+    def _threads(self) -> anyio.CapacityLimiter:
+        """Return what keeps the number of threads small; made in the loop that it is for."""
+        loop = asyncio.get_running_loop()
+        if self._limiter is None or self._limiter[0] is not loop:
+            self._limiter = (loop, anyio.CapacityLimiter(_THREADS))
+        return self._limiter[1]
+
+    def _base(self, scope: Scope) -> str:
+        root: str = scope["path"][:3]
+        if self._public_url:
+            return self._public_url.rstrip("/") + root
+        url = URL(scope=scope)
+        return f"{url.scheme}://{url.netloc}{root}"
+
+
+def _check_media(content_type: str, path: Sequence[str]) -> None:
+    media = content_type.partition(";")[0].strip().lower()
+    expected = (_FORM,) if path[-1:] == ("_search",) else JSON_TYPES
+    if media not in expected:
+        raise RequestError(
+            "Content-Type",
+            f"'{media[:100]}' is not accepted",
+            " or ".join(expected),
+            "Send a resource in JSON, or use GET.",
+            status=415,
+            issue="not-supported",
+        )
+
+
+async def _send(answer: Answer, send: Send, *, pretty: bool) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    body = b""
+    if answer.body is not None:
+        body = encoded(answer.body, pretty=pretty)
+        headers.append((b"content-type", _CONTENT_TYPE))
+    if answer.body is not None or answer.status not in {204, 304}:
+        headers.append((b"content-length", str(len(body)).encode()))
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _number(value: object) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(type(value).__name__)
+
+
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_number)
+_PRETTY: Final = json.JSONEncoder(ensure_ascii=False, indent=2, default=_number)
+
+
+def encoded(body: dict[str, Any] | str, *, pretty: bool) -> bytes:
+    """Return a resource as JSON; half a surrogate pair, which UTF-8 cannot hold, becomes "?"."""
+    if pretty:
+        content = json.loads(body) if isinstance(body, str) else body
+        return _PRETTY.encode(content).encode("utf-8", "replace")
+    text = body if isinstance(body, str) else _COMPACT.encode(body)
+    return text.encode("utf-8", "replace")
+
+
+# -- addresses and their description ---------------------------------------------------------------
+
+_ID: Final = "{resource_id}"
+_KNOWN: Final = frozenset(f"${one.name}" for one in OPERATIONS)
+
+
+def _shape(path: Sequence[str]) -> tuple[str, ...]:
+    """Return an address without what a client put into it."""
+    return tuple(
+        part if number == 0 or part in _KNOWN or part == "_search" else _ID
+        for number, part in enumerate(path)
+    )
+
+
+def _shapes() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [()]
+    for kind in TYPES:
+        found += [(kind,), (kind, _ID), (kind, "_search")]
+    for one in OPERATIONS:
+        found.append((one.type, f"${one.name}") if one.type else (f"${one.name}",))
+        if one.instance:
+            found.append((one.type, _ID, f"${one.name}"))
+    return found
+
+
+def openapi_paths() -> dict[str, Any]:
+    """Return what the help page says of every terminology address."""
+    found: dict[str, Any] = {}
+    for root, release in ROOTS.items():
+        for one in OPERATIONS:
+            found[f"{root}/{one.path}"] = _operation_paths(one, release, instance=False)
+            if one.instance:
+                address = f"{root}/{one.type}/{_ID}/${one.name}"
+                found[address] = _operation_paths(one, release, instance=True)
+        for kind in TYPES:
+            found[f"{root}/{kind}"] = _type_paths(kind, release)
+            found[f"{root}/{kind}/{_ID}"] = _instance_paths(kind, release)
+        found[root] = {"post": _described("batch: a Bundle of requests", release, (), "Bundle")}
+    return found
+
+
+def _operation_paths(one: Operation, release: str, *, instance: bool) -> dict[str, Any]:
+    names = (_ID_PARAMETER,) if instance else ()
+    taken = {one.instance, "url", "version"} if instance else set()
+    query = [
+        _query(name, meaning, "" if instance else example)
+        for name, (meaning, example) in one.parameters.items()
+        if name not in taken
+    ]
+    found = {"post": _described(one.summary, release, names, "Parameters")}
+    if one.parameters:
+        found["get"] = _described(one.summary, release, (*names, *query))
+    return found
+
+
+def _type_paths(kind: str, release: str) -> dict[str, Any]:
+    query = [_query(name, one.text, "") for name, one in SEARCH[kind].items()]
+    control = [
+        _query("_count", "Size of the page", ""),
+        _query("_summary", "true, text, data, count or false", ""),
+        _query("_elements", "Only these elements, set apart by commas", ""),
+    ]
+    return {
+        "get": _described(f"Search {kind}", release, (*query, *control)),
+        "post": _described(f"Create {kind}", release, (), kind),
+        "put": _described(f"Update the {kind} that a search finds", release, query, kind),
+    }
+
+
+def _instance_paths(kind: str, release: str) -> dict[str, Any]:
+    names = (_ID_PARAMETER,)
+    return {
+        "get": _described(f"Read {kind}", release, names),
+        "put": _described(f"Create or update {kind}; If-Match guards", release, names, kind),
+        "delete": _described(f"Delete {kind} of the site's own", release, names),
+    }
+
+
+_ID_PARAMETER: Final = {
+    "name": "resource_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+}
+
+
+def _query(name: str, meaning: str, example: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": meaning,
+        **({"example": example} if example else {}),
+    }
+
+
+def _described(
+    summary: str, release: str, parameters: Sequence[Mapping[str, Any]], body: str | None = None
+) -> dict[str, Any]:
+    content: dict[str, Any] = {FHIR_JSON: {}}
+    found: dict[str, Any] = {
+        "tags": [f"terminology {release}"],
+        "summary": summary,
+        "responses": {
+            "200": {"description": "The answer", "content": content},
+            "4XX": {"description": "OperationOutcome", "content": content},
+            "5XX": {"description": "OperationOutcome", "content": content},
+        },
+    }
+    if parameters:
+        found["parameters"] = list(parameters)
+    if body is not None:
+        schema = {"type": "object", "description": f"A {body} resource"}
+        found["requestBody"] = {
+            "required": True,
+            "content": {media: {"schema": schema} for media in JSON_TYPES},
+        }
+    return found

@@ -1,0 +1,194 @@
+"""`TerminologyService`: everything that a terminology request can see, gathered once a process.
+
+SNOMED CT releases side by side, the vocabularies that come with Bodysite, and a site's own
+resources, which are looked at anew whenever their library says that something has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from api.tx.builtin import builtin_resources
+from api.tx.catalog import Builtin, Held
+from api.tx.context import Limits, Registry, StaticRegistry, TxContext, ValueSetResolver
+from api.tx.core_resources import core_resources
+from api.tx.implicit import implicit_value_set
+from api.tx.provider import CodeSystemProvider
+from api.tx.resource_provider import ResourceProvider
+from api.tx.resources_store import R4, R5, Owned, ResourceLibrary
+from api.tx.snomed import SnomedProvider
+from terminology.concept import SNOMED
+from terminology.crosswalk import Crosswalk
+from terminology.release.index import ReleaseIndex
+
+Json = dict[str, Any]
+FHIR_VERSIONS: Final = {R4: "4.0.1", R5: "5.0.0"}
+
+
+class TerminologyService:
+    """The terminology of a running service.
+
+    Parameters
+    ----------
+    indexes
+        SNOMED CT releases, the default first. All are addressed by their version URI.
+    crosswalk
+        The tables that come with Bodysite.
+    library
+        A site's own resources; without one, none can be kept.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[ReleaseIndex],
+        crosswalk: Crosswalk,
+        library: ResourceLibrary | None = None,
+    ) -> None:
+        self.crosswalk = crosswalk
+        self.library = library
+        self.releases = tuple(SnomedProvider(index) for index in indexes)
+        for provider in self.releases:
+            # Sorted once now, rather than by the first request for a page.
+            _ = provider.by_code
+        self.builtin = tuple(Builtin.of(one) for one in builtin_resources(crosswalk))
+        self._own: _Own | None = None
+        # One provider a vocabulary, for both FHIR releases.
+        shared = [ResourceProvider(one.r5) for one in self.builtin if one.type == "CodeSystem"]
+        others = [one.r5 for one in self.builtin if one.type != "CodeSystem"]
+        self._base = {
+            release: StaticRegistry(
+                providers=(*self.releases, *shared),
+                resources=(*others, *core_resources(version)),
+                value_set_resolvers=(implicit_value_set,),
+                defaults={SNOMED: self.releases[0].version},
+            )
+            for release, version in FHIR_VERSIONS.items()
+        }
+
+    @cached_property
+    def builtin_urls(self) -> frozenset[tuple[str, str]]:
+        """Type and url of what comes with Bodysite: no resource of a site may have the same."""
+        systems = {("CodeSystem", SNOMED)}
+        return frozenset(systems | {(one.type, one.r5["url"]) for one in self.builtin})
+
+    def held(self) -> tuple[Held, ...]:
+        """Return every resource that can be read: those of Bodysite, then a site's own."""
+        if self.library is None:
+            return self.builtin
+        return (*self.builtin, *self.library.resources()[1])
+
+    def find(self, kind: str, resource_id: str) -> Held | None:
+        """Return a resource by type and id."""
+        for one in self.builtin:
+            if one.type == kind and one.id == resource_id:
+                return one
+        return self.library.read(kind, resource_id) if self.library is not None else None
+
+    def systems(self, release: str) -> list[str]:
+        """Return the urls of the code systems that are here, SNOMED CT first."""
+        found = [one.url for one in self.releases]
+        found += [one.r5["url"] for one in self.builtin if one.type == "CodeSystem"]
+        core = core_resources(FHIR_VERSIONS[release])
+        found += [one["url"] for one in core if one["resourceType"] == "CodeSystem"]
+        if self.library is not None:
+            owned = self.library.resources()[1]
+            found += [str(one.r5["url"]) for one in owned if one.type == "CodeSystem"]
+        return list(dict.fromkeys(found))
+
+    def registry(self, release: str) -> Registry:
+        """Return what is here for a request of a FHIR release."""
+        base = self._base[release]
+        if self.library is None:
+            return base
+        return _Deferred(base, self)
+
+    def context(
+        self,
+        parameters: Json,
+        release: str,
+        *,
+        accept_language: str | None = None,
+        limits: Limits | None = None,
+    ) -> TxContext:
+        """Return the context of one request with a Parameters resource in R5 form."""
+        return TxContext.of(
+            self.registry(release), parameters, accept_language=accept_language, limits=limits
+        )
+
+    def own(self) -> StaticRegistry:
+        """Return a site's own resources as they are now."""
+        assert self.library is not None  # noqa: S101
+        counter, resources = self.library.resources()
+        held = self._own
+        if held is None or held.counter != counter:
+            held = self._own = _Own.of(counter, resources, held)
+        return held.registry
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The registry of a site's own resources as of one state of the library."""
+
+    counter: int
+    registry: StaticRegistry
+    providers: dict[tuple[str, int], ResourceProvider]
+
+    @classmethod
+    def of(cls, counter: int, resources: Sequence[Owned], before: _Own | None) -> _Own:
+        """Return the registry; a code system that has not changed keeps its provider."""
+        known = before.providers if before is not None else {}
+        providers: dict[tuple[str, int], ResourceProvider] = {}
+        others: list[Json] = []
+        for one in resources:
+            if one.type == "CodeSystem" and one.r5.get("content") != "supplement":
+                key = (one.id, one.version_id)
+                providers[key] = known.get(key) or ResourceProvider(one.r5)
+            else:
+                others.append(one.r5)
+        registry = StaticRegistry(providers=tuple(providers.values()), resources=others)
+        return cls(counter, registry, providers)
+
+
+class _Deferred:
+    """What is here, the site's own read only where the request comes to ask for it.
+
+    SNOMED CT is never a site's own, so that a look at a concept costs no look at the database.
+    """
+
+    __slots__ = ("_base", "_found", "_service")
+
+    def __init__(self, base: StaticRegistry, service: TerminologyService) -> None:
+        self._base = base
+        self._service = service
+        self._found: StaticRegistry | None = None
+
+    @property
+    def _own(self) -> StaticRegistry:
+        if self._found is None:
+            self._found = self._service.own()
+        return self._found
+
+    def code_systems(self, url: str) -> Sequence[CodeSystemProvider]:
+        """Return the versions of a code system."""
+        if url == SNOMED:
+            return self._base.code_systems(url)
+        return [*self._own.code_systems(url), *self._base.code_systems(url)]
+
+    def supplements(self) -> Sequence[Json]:
+        """Return the supplements."""
+        return [*self._own.supplements(), *self._base.supplements()]
+
+    def value_sets(self, url: str) -> Sequence[Json]:
+        """Return the versions of a value set."""
+        return [*self._own.value_sets(url), *self._base.value_sets(url)]
+
+    def concept_maps(self) -> Sequence[Json]:
+        """Return all concept maps, the site's own first."""
+        return [*self._own.concept_maps(), *self._base.concept_maps()]
+
+    def resolvers(self) -> Sequence[ValueSetResolver]:
+        """Return what makes value sets of urls."""
+        return self._base.resolvers()
