@@ -128,6 +128,11 @@ def create_app(
     return app
 
 
+def default_release(settings: Settings) -> Path | None:
+    """Return the release whose body structures answer for images; `None` for the embedded ones."""
+    return settings.releases[0] if settings.releases else None
+
+
 def open_releases(paths: Sequence[Path]) -> tuple[ReleaseIndex, ...]:
     """Return the indexes in `paths`, memory-mapped.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from terminology.console import DONE, FINDINGS, BodySiteGroup, misuse
+from terminology.console import DONE, FINDINGS, BodySiteGroup, misuse, release_option
 
 if TYPE_CHECKING:
     from api.annotator import Annotator, Result
@@ -105,6 +105,7 @@ def main() -> None:
     help="Store the resources as well, such as sqlite:///bodysite.sqlite.",
 )
 @click.option("--modality", metavar="CODE", help="What plain pictures are, such as DX.")
+@release_option
 def annotate(
     paths: tuple[str, ...],
     form: str,
@@ -112,6 +113,7 @@ def annotate(
     phi: str | None,
     database: str | None,
     modality: str | None,
+    release: Path | None,
 ) -> None:
     """Give DICOM files their body sites.
 
@@ -126,7 +128,7 @@ def annotate(
     check_modality(modality, where="--modality")
     _check_out(out, paths)
     with _quiet_interrupt(), _annotation_store(database) as store:
-        annotator = _annotator(phi, store)
+        annotator = _annotator(phi, store, release)
         tally = _Tally()
         with open_output(out, form) as stream:
             results = tally.count(_results(annotator, paths, modality))
@@ -210,7 +212,7 @@ def serve(
 def _run(settings: Settings) -> None:
     import uvicorn
 
-    from api.app import create_app, open_releases
+    from api.app import create_app, default_release, open_releases
     from api.tx.resources_store import ResourceLibrary
     from terminology.library import load_terminology
 
@@ -238,7 +240,7 @@ def _run(settings: Settings) -> None:
             return
         app = create_app(
             settings,
-            terminology=load_terminology(),
+            terminology=load_terminology(default_release(settings)),
             store=store,
             releases=releases,
             library=library,
@@ -361,7 +363,7 @@ def _annotation_store(url: str | None) -> Iterator[SqlStore | None]:
             store.close()
 
 
-def _annotator(phi: str | None, store: SqlStore | None) -> Annotator:
+def _annotator(phi: str | None, store: SqlStore | None, release: Path | None) -> Annotator:
     import os
 
     from api.annotator import Annotator
@@ -377,7 +379,7 @@ def _annotator(phi: str | None, store: SqlStore | None) -> Annotator:
         store.bind_policy(policy)
     salt = store.salt if store is not None else os.urandom(_SALT_BYTES)
     limits = Limits.from_environment()
-    return Annotator(load_terminology(), PhiGuard(policy, salt), limits)
+    return Annotator(load_terminology(release), PhiGuard(policy, salt), limits)
 
 
 def _results(

@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app, open_releases
+from api.app import create_app, default_release, open_releases
 from api.settings import Settings
 from api.store import SqlStore
 from api.tx.resources_store import ResourceLibrary
@@ -81,7 +81,7 @@ def worker() -> FastAPI:
     settings = Settings(**json.loads(os.environ[_SETTINGS]))
     return create_app(
         settings,
-        terminology=load_terminology(),
+        terminology=load_terminology(default_release(settings)),
         store=SqlStore(settings.database),
         releases=open_releases(settings.releases),
         library=ResourceLibrary(settings.database),

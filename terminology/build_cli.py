@@ -73,10 +73,17 @@ def build(paths: tuple[Path, ...], out: Path, version_uri: str | None, as_json: 
                 f"-o: {out} cannot be written ({error.strerror or error}); what stood there is"
                 " unchanged. Check the permissions and the free space of its folder."
             )
+    unrooted = _unrooted(out)
     if as_json:
-        echo_json(_facts(rows, out))
-    else:
-        _print(rows, out)
+        echo_json(_facts(rows, out, unrooted))
+        return
+    _print(rows, out)
+    if unrooted:
+        click.echo(
+            f"{unrooted:,} active concepts have no way to the root. Module concepts have none in an"
+            " extract; many of them mean that relationship rows are missing.",
+            err=True,
+        )
 
 
 def _is_same(out: Path, path: Path) -> bool:
@@ -120,10 +127,19 @@ def _progress() -> Iterator[Progress]:
         yield lambda step, done: bar.update(task, description=step, completed=done)
 
 
-def _facts(rows: ReleaseRows, out: Path) -> dict[str, object]:
+def _unrooted(out: Path) -> int:
+    """Return how many active concepts of an index are not below its root."""
+    from terminology.release.index import ReleaseIndex
+
+    index = ReleaseIndex.open(out)
+    return len(index.active - index.rooted)
+
+
+def _facts(rows: ReleaseRows, out: Path, unrooted: int) -> dict[str, object]:
     return {
         "version": rows.version,
         "index": str(out),
+        "active_without_way_to_root": unrooted,
         "files": [
             {
                 "name": one.name,

@@ -1,7 +1,7 @@
 """The command group `terminology`: build an index, ask it, offer it to a language model.
 
 Results go to stdout, messages to stderr; ``--json`` gives one JSON object a line. Exit status:
-0 done, 2 misuse.
+0 done, 1 an expression breaks the concept model, 2 misuse.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from terminology.build_cli import build
-from terminology.console import BodySiteGroup, echo_json, misuse, release_option
+from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse, release_option
 
 if TYPE_CHECKING:
     from terminology.queries import Found, Queries
@@ -84,12 +84,16 @@ def lookup(
     CODE may be an expression, such as '85562004 : 272741003 = 7771000'.
     """
     queries = _queries(release, languages)
+    refused = False
     for code in codes:
         facts = queries.lookup(code)
+        refused |= any(one["severity"] == "error" for one in facts.get("findings", ()))
         if as_json:
             echo_json(facts)
         else:
             _echo_facts(facts, queries)
+    if refused:
+        raise click.exceptions.Exit(FINDINGS)
 
 
 @terminology.command()
@@ -123,9 +127,20 @@ def expand(
     languages: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """List the concepts that an ECL EXPRESSION names, such as '<< 85562004 |Hand|'."""
+    """List the concepts that an ECL EXPRESSION names, such as '<< 85562004 |Hand|'.
+
+    An expression that selects fields of a reference set, '^ [targetComponentId] 734139008', gives
+    its rows.
+    """
     found = _queries(release, languages).expand(expression, limit=limit)
-    _echo_concepts(found["concepts"], as_json)
+    if "rows" not in found:
+        _echo_concepts(found["concepts"], as_json)
+        return
+    for row in found["rows"]:
+        if as_json:
+            echo_json(row)
+        else:
+            click.echo("\t".join(str(value) for value in row.values()))
 
 
 @terminology.command()

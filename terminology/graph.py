@@ -136,10 +136,14 @@ class BodyStructureGraph:
                     graph.add_edge(code, parent, relation=edge.relation, basis=edge.basis)
         return graph
 
+    @property
+    def extra(self) -> frozenset[str]:
+        """The codes of the tables that the release does not hold as active body structures."""
+        return self._weaving.extra if self._weaving else frozenset()
+
     def codes(self) -> tuple[str, ...]:
         """Return all codes, sorted as text."""
-        extra = self._weaving.extra if self._weaving else ()
-        return tuple(sorted([*self.index.codes(self.site), *extra]))
+        return tuple(sorted([*self.index.codes(self.site), *self.extra]))
 
     def lookup(self, code: str) -> Concept:
         """Return the concept with this code."""

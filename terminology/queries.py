@@ -15,9 +15,11 @@ from pyroaring import BitMap, FrozenBitMap
 
 from terminology import ecl, expressions
 from terminology.concept import Laterality
+from terminology.ecl.syntax import MemberOf
 from terminology.errors import UnknownConceptError
 from terminology.graph import BodyStructureGraph
 from terminology.release.anatomy import Anatomy
+from terminology.release.embedded import embedded_index
 from terminology.release.index import ReleaseIndex
 from terminology.release.values import Attribute, ConcreteValue
 
@@ -64,6 +66,7 @@ class Queries:
 
     def lookup(self, code: str) -> Found:
         """Describe a concept, or an expression."""
+        code = _bare(code)
         if _is_expression(code):
             return self._expression(code)
         if self.index.find(code) < 0:
@@ -92,6 +95,7 @@ class Queries:
 
     def subsumes(self, code_a: str, code_b: str) -> str:
         """Return how one code or expression stands to another, in the words of FHIR."""
+        code_a, code_b = _bare(code_a), _bare(code_b)
         if _is_expression(code_a) or _is_expression(code_b):
             return expressions.compare(code_a, code_b, self.index)
         if code_a in self.graph and code_b in self.graph:
@@ -100,8 +104,10 @@ class Queries:
 
     def expand(self, constraint: str, *, limit: int | None = None, offset: int = 0) -> Found:
         """Return the concepts that an ECL constraint names, by code: a page, and the total."""
-        found = ecl.evaluate(constraint, self.index)
-        codes = self.index.codes(found)
+        tree = ecl.parse(constraint)
+        if isinstance(tree, MemberOf) and tree.fields:
+            return self._rows(constraint, limit, offset)
+        codes = self.index.codes(ecl.evaluate(constraint, self.index))
         page = codes[offset:] if limit is None else codes[offset : offset + limit]
         return {"total": len(codes), "concepts": self._listed(page)}
 
@@ -115,7 +121,12 @@ class Queries:
         """
         chosen = self.graph.site if within is None else ecl.evaluate(within, self.index)
         result = self.index.search.search(
-            text, within=chosen, languages=self.languages, limit=limit, offset=offset
+            text,
+            within=chosen,
+            languages=self.languages,
+            limit=limit,
+            offset=offset,
+            inactive=not chosen.issubset(self.index.active),
         )
         hits = [
             {
@@ -125,7 +136,10 @@ class Queries:
             }
             for hit in result.hits
         ]
-        return {"total": result.total, "fuzzy": result.fuzzy, "concepts": hits}
+        found: Found = {"total": result.total, "fuzzy": result.fuzzy, "concepts": hits}
+        if within is None and self.graph.extra:
+            return self._with_extra(found, text, limit, offset)
+        return found
 
     def history(self, code: str) -> Found:
         """Say what replaced a code and what it replaced."""
@@ -148,10 +162,12 @@ class Queries:
 
     def parts(self, code: str) -> Found:
         """Return the parts of a body structure and what it is a part of."""
+        lacking = code in self.graph and code not in self.index
+        anatomy = Anatomy(embedded_index()) if lacking else self._parts_of
         return {
             "code": code,
-            "part_of": self._listed(sorted(self._parts_of.wholes(code), key=int)),
-            "parts": self._listed(sorted(self._parts_of.parts(code), key=int)),
+            "part_of": self._listed(sorted(anatomy.wholes(code), key=int)),
+            "parts": self._listed(sorted(anatomy.parts(code), key=int)),
         }
 
     def display(self, code: str) -> str:
@@ -166,6 +182,40 @@ class Queries:
     @cached_property
     def _parts_of(self) -> Anatomy:
         return Anatomy(self.index)
+
+    def _with_extra(self, found: Found, text: str, limit: int, offset: int) -> Found:
+        """Add, after what the release has, the embedded structures that it lacks."""
+        index = embedded_index()
+        within = index.ordinals(self.graph.extra)
+        past = max(0, offset - found["total"])
+        result = index.search.search(text, within=within, limit=limit, offset=past)
+        if result.fuzzy and found["total"] and not found["fuzzy"]:
+            return found
+        if found["fuzzy"] and result.total and not result.fuzzy:
+            found = {"total": 0, "fuzzy": False, "concepts": []}
+        room = limit - len(found["concepts"])
+        more = [
+            {
+                "code": index.code(hit.ordinal),
+                "display": index.display(hit.ordinal),
+                "term": hit.term,
+            }
+            for hit in result.hits[:room]
+        ]
+        return {
+            "total": found["total"] + result.total,
+            "fuzzy": result.fuzzy if not found["total"] else found["fuzzy"],
+            "concepts": [*found["concepts"], *more],
+        }
+
+    def _rows(self, constraint: str, limit: int | None, offset: int) -> Found:
+        """Return the rows of a reference set with the fields that were asked for."""
+        fields, rows = ecl.select(constraint, self.index)
+        page = rows[offset:] if limit is None else rows[offset : offset + limit]
+        return {
+            "total": len(rows),
+            "rows": [dict(zip(fields, row, strict=True)) for row in page],
+        }
 
     def _expression(self, text: str) -> Found:
         index = self.index
@@ -266,6 +316,14 @@ class Queries:
 
     def _listed(self, codes: Iterable[str]) -> list[dict[str, str]]:
         return [{"code": code, "display": self.display(code)} for code in codes]
+
+
+def _bare(code: str) -> str:
+    """Return the code of a concept that is written with its term, such as 85562004 |Hand|."""
+    if "|" not in code:
+        return code
+    expression = expressions.parse(code)
+    return expression.focus[0].code if expression.is_concept else code
 
 
 def _is_expression(code: str) -> bool:

@@ -11,9 +11,12 @@ from pyroaring import BitMap
 
 from terminology.ecl.ordinals import array_of
 from terminology.ecl.parsing import shown
-from terminology.ecl.syntax import ConceptSet, Constraint
+from terminology.ecl.syntax import ConceptSet, Constraint, Wildcard
 from terminology.errors import EclError
 from terminology.release.index import ReleaseIndex
+
+# SCTIDs, or `None` for any.
+Codes = NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,19 @@ class Context:
             return BitMap.union(*(self.evaluate(concept) for concept in value.concepts))
         return self.evaluate(value)
 
-    def codes(self, value: Constraint | ConceptSet) -> NDArray[np.int64]:
-        """Return the SCTIDs of what a filter names, int64."""
+    def codes(self, value: Constraint | ConceptSet) -> Codes:
+        """Return the SCTIDs of what a filter names, int64; `None` for the wildcard, any value."""
+        if isinstance(value, Wildcard):
+            return None
         return self.index.ids[array_of(self.concepts(value))]
+
+
+def one_of(values: NDArray[np.int64], wanted: Codes) -> NDArray[np.bool_]:
+    """Return which values are among the `wanted`.
+
+    ECL 2.2 section 6.1: the wildcard is any concept, so that a module or a target which has no
+    place in the hierarchy, or is inactive, is one too.
+    """
+    if wanted is None:
+        return np.ones(len(values), dtype=np.bool_)
+    return np.isin(values, wanted)

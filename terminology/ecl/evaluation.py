@@ -149,7 +149,7 @@ class Evaluator:
                 position,
                 f"unknown concept '{code}'",
                 f"a concept of {self._index.version}",
-                "Look it up with 'bodysite terminology search'.",
+                "Look it up with 'bodysite terminology search'; ECL sees this release alone.",
             )
         return ordinal
 

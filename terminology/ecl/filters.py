@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from terminology.ecl.context import Context
+from terminology.ecl.context import Codes, Context, one_of
 from terminology.ecl.matching import Predicate, matcher
 from terminology.ecl.ordinals import array_of, bitmap_of
 from terminology.ecl.scanning import wild_flags
@@ -132,13 +132,13 @@ def _concept_flags(condition: ConceptCondition, ordinals: Rows, context: Context
         case EffectiveTimeCondition(comparison):
             return times_that(comparison, index.effective_times[ordinals])
         case ModuleCondition(equal, value):
-            return agreeing(np.isin(index.modules[ordinals], context.codes(value)), equal)
+            return agreeing(one_of(index.modules[ordinals], context.codes(value)), equal)
         case StatusCondition(equal, statuses):
-            wanted = [int(_STATUSES[status]) for status in statuses]
+            wanted: Codes = np.array([int(_STATUSES[status]) for status in statuses])
         case StatusIdCondition(equal, value):
-            wanted = context.codes(value).tolist()
+            wanted = context.codes(value)
     statuses_of = np.where(index.defined[ordinals], int(DEFINED), int(PRIMITIVE))
-    return agreeing(np.isin(statuses_of, wanted), equal)
+    return agreeing(one_of(statuses_of, wanted), equal)
 
 
 def described_by(one: DescriptionFilter, focus: BitMap, context: Context) -> BitMap:
@@ -201,9 +201,9 @@ def _description_flags(
             return agreeing(matching, comparison.equal)
 
 
-def _coded(column: str, codes: NDArray[np.int64], rows: Rows, table: DescriptionTable) -> Flags:
+def _coded(column: str, codes: Codes, rows: Rows, table: DescriptionTable) -> Flags:
     positions, known = table.coded(column)
-    return np.isin(known, codes)[positions[rows]]
+    return one_of(known, codes)[positions[rows]]
 
 
 # Dialects

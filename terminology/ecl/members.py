@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from terminology.ecl.context import Context
+from terminology.ecl.context import Codes, Context, one_of
 from terminology.ecl.filters import agreeing, times_that
 from terminology.ecl.matching import matcher
 from terminology.ecl.ordinals import array_of, ordinals_of_codes
@@ -224,9 +224,9 @@ def _test(condition: MemberCondition, context: Context) -> _Test:
             return lambda table, rows: times_that(times, table.effective_time[rows])
         case ModuleCondition(equal, value):
             codes = context.codes(value)
-            return lambda table, rows: agreeing(np.isin(table.module[rows], codes), equal)
+            return lambda table, rows: agreeing(one_of(table.module[rows], codes), equal)
         case FieldCondition(_, comparison):
-            wanted = (
+            wanted: Codes = (
                 context.codes(comparison.value)
                 if isinstance(comparison, ConceptComparison)
                 else np.zeros(0, dtype=np.int64)
@@ -236,7 +236,7 @@ def _test(condition: MemberCondition, context: Context) -> _Test:
 
 def _field_flags(
     condition: FieldCondition,
-    wanted: NDArray[np.int64],
+    wanted: Codes,
     table: RefsetTable,
     rows: Rows,
     context: Context,
@@ -253,7 +253,7 @@ def _field_flags(
         numbers = column[rows]
         match comparison:
             case ConceptComparison(equal) if kind == "c":
-                return agreeing(np.isin(numbers, wanted), equal)
+                return agreeing(one_of(numbers, wanted), equal)
             case NumericComparison() if kind == "i":
                 return _each(numbers.tolist(), _number_test(comparison))
             case BooleanComparison(equal, truth) if kind == "i":

@@ -180,13 +180,15 @@ class _Check:
             return
         matched, unknown = self._sorted(rules, focus)
         optional = [rule for rule in rules if not rule.mandatory and rule not in unknown]
-        if matched:
-            if optional and all(rule.mandatory for rule in matched):
-                self._outside("warning", kind, name, who, optional)
-        elif unknown:
-            where = " or ".join(self._domain_name(rule.domain) for rule in unknown)
+        narrower = [rule for rule in unknown if not (matched and rule.mandatory)]
+        if matched and optional and all(rule.mandatory for rule in matched):
+            self._outside("warning", kind, name, who, optional)
+        elif narrower and all(rule.mandatory for rule in matched):
+            where = " or ".join(self._domain_name(rule.domain) for rule in narrower)
             text = f"the release does not say what is in {where}: {who} was not checked"
             self._add("information", "unchecked", name, text)
+        elif matched:
+            return
         else:
             strict = any(rule.mandatory for rule in rules)
             self._outside("error" if strict else "warning", kind, name, who, rules)

@@ -72,10 +72,11 @@ class Anatomy:
         return Triple(index.code(structure), index.code(entire), None, "name")
 
     def wholes(self, code: str) -> frozenset[str]:
-        """Return what a body structure is a part of: without itself and what is merely broader.
+        """Return what a body structure is a part of, without itself.
 
         By 123005000 |Part of| where the release states it, by the part concepts above `code`
-        otherwise; part-of is transitive, and a part of something is a part of what that is.
+        otherwise; part-of is transitive, and a part of something is a part of what that is: a
+        part of a hand is a part of some limb, and of some 91723000 |Anatomical structure|.
         """
         index = self._index
         found = BitMap()

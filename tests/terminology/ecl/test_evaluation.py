@@ -1,9 +1,9 @@
 import pytest
 
 from terminology.ecl import evaluate, parse, select
-from terminology.release.dialects import ALIASES
 from terminology.errors import EclError
 from terminology.identifiers import sctid_problem
+from terminology.release.dialects import ALIASES
 
 from . import release as made_up
 from .release import (
