@@ -26,12 +26,13 @@ from api.resources import ResourceBuilder
 from api.responses import FHIR_JSON, FhirResponse, of_error, of_status
 from api.routes import imaging, search
 from api.routes import metadata as metadata_routes
-from api.routes.terminology import GONE, STORE_FAILED, TerminologyRoutes, openapi_paths
+from api.routes.terminology import GONE, TerminologyRoutes
 from api.search import Searcher
 from api.settings import Settings
 from api.store import ResourceStore
 from api.tx.context import Limits as TxLimits
-from api.tx.dispatch import Dispatcher
+from api.tx.dispatch import STORE_FAILED, Dispatcher
+from api.tx.openapi import openapi_paths
 from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
 from classifier.prediction import Predictor
@@ -120,6 +121,7 @@ def create_app(
             settings.page_size,
             settings.max_page_size,
             TxLimits(expansion=settings.max_expansion),
+            settings.max_seconds_per_request,
         ),
         public_url=settings.public_url,
     )

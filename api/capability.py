@@ -47,6 +47,28 @@ _TX_DEFINITIONS: Final = {
 # A server that says this is one of HL7's terminology servers in what it offers.
 _TERMINOLOGY_SERVER: Final = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
 
+# What HL7's terminology servers have to say: FHIR has no code for a service that asks nobody.
+_OPEN: Final = {
+    "service": [{"text": "None: whoever reaches this address may ask."}],
+    "description": "Start the service with --token-file to let in only those who show it.",
+}
+_WITH_TOKENS: Final = {
+    "service": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "OAuth",
+                    "display": "OAuth",
+                }
+            ],
+            "text": "A bearer token (RFC 6750), from whoever runs the server.",
+        }
+    ],
+    "description": "Every request but metadata and /health shows a bearer token:"
+    " 'Authorization: Bearer TOKEN'.",
+}
+
 # What comes with the service and can be read and searched, by its canonical address.
 _PUBLISHED: Final = ("OperationDefinition", "SearchParameter")
 _URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
@@ -88,11 +110,7 @@ def capability_statement(
         "interaction": [{"code": "batch"}],
         "operation": [_operation(one) for one in OPERATIONS if not one.type],
     }
-    if with_tokens:
-        rest["security"] = {
-            "description": "Every request but metadata and /health shows a bearer token:"
-            " 'Authorization: Bearer TOKEN'."
-        }
+    rest["security"] = _WITH_TOKENS if with_tokens else _OPEN
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",

@@ -32,7 +32,8 @@ class Limits:
     max_seconds_per_file
         Time for one header.
     max_seconds_per_request
-        Time for all headers of one request; files that are left over are refused.
+        Time for all headers of one request, or all entries of a batch of terminology; files and
+        entries that are left over are refused.
     """
 
     max_body_bytes: int = 512 << 20

@@ -96,7 +96,7 @@ def rewrite_tables(folder: Path) -> list[str]:
 
 def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
     yield CONCEPTS_TABLE, len(graph)
-    yield EDGES_TABLE, graph.nx.number_of_edges()
+    yield EDGES_TABLE, graph.edge_count()
     yield HISTORY_TABLE, sum(len(graph.history(code).successors) for code in graph.codes())
 
 

@@ -6,7 +6,7 @@ Results go to stdout, messages to stderr; ``--json`` gives one JSON object a lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -284,25 +284,30 @@ def _echo_facts(facts: Found, queries: Queries) -> None:
             f"{finding['severity']} at character {finding['position'] + 1}: {finding['text']}",
             err=True,
         )
+    # In one piece: a reader that stops after the first lines, as head does, has it all by then.
+    click.echo("\n".join(_lines(facts, queries)))
+
+
+def _lines(facts: Found, queries: Queries) -> Iterator[str]:
     if "version" not in facts:
-        click.echo(facts["code"])
+        yield facts["code"]
     else:
-        click.echo(facts["display"] if "findings" in facts else _named(facts))
+        yield facts["display"] if "findings" in facts else _named(facts)
     if facts.get("active") is False:
-        click.echo("  inactive")
+        yield "  inactive"
     for name in _SHOWN:
         if value := facts.get(name):
-            click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+            yield f"  {name}: {', '.join(value) if isinstance(value, list) else value}"
     for name in _TIED:
         if (code := facts.get(name)) and code != facts["code"]:
-            click.echo(f"  {name}: {code} |{queries.display(code)}|")
+            yield f"  {name}: {code} |{queries.display(code)}|"
     if same := facts.get("equivalent_to"):
-        click.echo(f"  equivalent_to: {_named(same)}")
+        yield f"  equivalent_to: {_named(same)}"
     for name in _RELATED:
         for other in facts.get(name, ()):
-            click.echo(f"  {name}: {_named(other)}")
+            yield f"  {name}: {_named(other)}"
     for group in facts.get("attributes", ()):
         for one in group["attributes"]:
             value = one["value"]
             shown = value if isinstance(value, str) else _named(value)
-            click.echo(f"  attribute: {_named(one['type'])} = {shown}")
+            yield f"  attribute: {_named(one['type'])} = {shown}"

@@ -14,13 +14,15 @@ wants to walk it with networkx, edges from child to parent.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 import networkx as nx
+import numpy as np
 from pyroaring import BitMap, FrozenBitMap
 
 from terminology.concept import BODY_STRUCTURE, Concept, Laterality
@@ -29,9 +31,10 @@ from terminology.identifiers import check_sctid
 from terminology.release.embedded import embedded_index, index_of
 from terminology.release.history import historical_pairs
 from terminology.release.index import ReleaseIndex
-from terminology.release.sides import Sides
+from terminology.release.ordinals import flags_of
+from terminology.release.sides import Sides, sides_of
 from terminology.structures import BodyStructures
-from terminology.weaving import Weaving, weave
+from terminology.weaving import Reach, Weaving, weave
 
 # Closures and concepts that were asked for lately are kept.
 _KEPT: Final = 8_192
@@ -145,6 +148,15 @@ class BodyStructureGraph:
         """Return all codes, sorted as text."""
         return tuple(sorted([*self.index.codes(self.site), *self.extra]))
 
+    def edge_count(self) -> int:
+        """Return how many edges from child to parent there are: those of `nx`."""
+        starts, parents = self.index.arrays["isa.parents.starts"], "isa.parents.values"
+        lengths = np.diff(starts)
+        within = flags_of(self.site, len(self.index))
+        edges = np.repeat(within, lengths) & within[self.index.arrays[parents]]
+        woven = self._weaving.edges if self._weaving else ()
+        return int(np.count_nonzero(edges)) + len({(one.child, one.parent) for one in woven})
+
     def lookup(self, code: str) -> Concept:
         """Return the concept with this code."""
         return self._lookup(code)
@@ -188,7 +200,7 @@ class BodyStructureGraph:
     def descendants(self, code: str) -> frozenset[str]:
         """Return everything below `code`, without `code`."""
         self.lookup(code)
-        return self._below(code)
+        return self._below(code).codes(self.index)
 
     def descendants_or_self(self, code: str) -> frozenset[str]:
         """Return `code` and everything below it."""
@@ -229,8 +241,12 @@ class BodyStructureGraph:
         The way goes up from both to a concept that subsumes, or is, both; 0 for equal codes.
         `None` when nothing subsumes both.
         """
-        up_a, up_b = self._steps_up(code_a), self._steps_up(code_b)
-        return min((up_a[one] + up_b[one] for one in up_a.keys() & up_b.keys()), default=None)
+        return _shortest(self._steps_up(code_a), self._steps_up(code_b))
+
+    def distances(self, codes: Sequence[str]) -> list[tuple[str, str, int | None]]:
+        """Return the distance of each two of `codes`, in their order."""
+        up = {code: self._steps_up(code) for code in dict.fromkeys(codes)}
+        return [(a, b, _shortest(up[a], up[b])) for a, b in combinations(codes, 2)]
 
     def former(self) -> Iterator[str]:
         """Yield the codes that others replaced."""
@@ -343,7 +359,7 @@ class BodyStructureGraph:
         if self.index.embedded:
             return Sides.of_concepts(self._tables.concepts.values())
         extra = self._weaving.extra if self._weaving else frozenset()
-        return Sides.of_release(self.index, self.site).with_concepts(
+        return sides_of(self.index).with_concepts(
             self._tables.concepts[code] for code in sorted(extra)
         )
 
@@ -352,13 +368,14 @@ class BodyStructureGraph:
         held = self.index.ancestors(ordinal) & self.site if ordinal >= 0 else BitMap()
         if self._weaving is None:
             return frozenset(self.index.codes(held))
-        return self._weaving.above(code, held, self.index, self.site)
+        return self._weaving.above(code, held, self.index, self.site).codes(self.index)
 
-    def _descendants(self, code: str) -> frozenset[str]:
+    def _descendants(self, code: str) -> Reach:
+        """Return what is below a code; kept as ordinals, for the codes of many are large."""
         ordinal = self._ordinal(code)
-        held = self.index.descendants(ordinal) if ordinal >= 0 else BitMap()
+        held = self.index.descendants(ordinal) if ordinal >= 0 else FrozenBitMap()
         if self._weaving is None:
-            return frozenset(self.index.codes(held))
+            return Reach(held)
         return self._weaving.below(code, held, self.index, self.site)
 
     def _step(self, code: str, *, upwards: bool) -> tuple[str, ...]:
@@ -429,3 +446,8 @@ class BodyStructureGraph:
             for successor in successors:
                 found[successor].append(former)
         return {code: tuple(sorted(former)) for code, former in found.items()}
+
+
+def _shortest(up_a: dict[str, int], up_b: dict[str, int]) -> int | None:
+    """Return the fewest steps that two concepts together are away from one above both."""
+    return min((up_a[one] + up_b[one] for one in up_a.keys() & up_b.keys()), default=None)

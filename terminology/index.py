@@ -1,8 +1,7 @@
-"""The compiled form of the graph: ordinals and bitmaps, what every query is answered from.
+"""The closure of the embedded body structures that `terminology.weaving` weaves into a release.
 
 Each concept has an ordinal, and two roaring bitmaps hold the ordinals of all its ancestors and of
-all its descendants. A subsumption test is then one membership test, and the set operators of ECL
-are bitmap operators.
+all its descendants.
 """
 
 from __future__ import annotations
@@ -22,60 +21,35 @@ class CompiledGraph:
     Parameters
     ----------
     parents
-        Every code with its direct parents; each parent is a key as well, and there is no cycle
-        (`terminology.graph` checks both and names the rows).
+        Every code with its direct parents; each parent is a key as well, and there is no cycle.
 
     Attributes
     ----------
     codes
         The codes by ordinal, sorted as text.
-    everything
-        All ordinals.
     """
 
     def __init__(self, parents: Mapping[str, Collection[str]]) -> None:
         self.codes: tuple[str, ...] = tuple(sorted(parents))
         self._ordinals = {code: ordinal for ordinal, code in enumerate(self.codes)}
         direct = [sorted(self._ordinals[parent] for parent in parents[code]) for code in self.codes]
-        self._parents = [FrozenBitMap(ordinals) for ordinals in direct]
         self._ancestors = _closure(direct)
         below: list[list[int]] = [[] for _ in self.codes]
         for child, above in enumerate(direct):
             for parent in above:
                 below[parent].append(child)
-        self._children = [FrozenBitMap(ordinals) for ordinals in below]
         self._descendants = _closure(below)
-        self.everything = FrozenBitMap(range(len(self.codes)))
 
     def __contains__(self, code: object) -> bool:
         return code in self._ordinals
-
-    def __len__(self) -> int:
-        return len(self.codes)
 
     def ordinal(self, code: str) -> int:
         """Return the ordinal of `code`; `KeyError` when it is not in the graph."""
         return self._ordinals[code]
 
-    def ordinals(self, codes: Iterable[str]) -> FrozenBitMap:
-        """Return the ordinals of `codes`; `KeyError` when one is not in the graph."""
-        return FrozenBitMap(self._ordinals[code] for code in codes)
-
     def decode(self, ordinals: Iterable[int]) -> Iterator[str]:
         """Yield the codes of `ordinals`, in their order; ascending ordinals give sorted codes."""
         return (self.codes[ordinal] for ordinal in ordinals)
-
-    def subsumes(self, ancestor: str, descendant: str) -> bool:
-        """Return whether `ancestor` is strictly above `descendant`."""
-        return self._ordinals[descendant] in self._descendants[self._ordinals[ancestor]]
-
-    def parents(self, ordinal: int) -> FrozenBitMap:
-        """Return the direct parents."""
-        return self._parents[ordinal]
-
-    def children(self, ordinal: int) -> FrozenBitMap:
-        """Return the direct children."""
-        return self._children[ordinal]
 
     def ancestors(self, ordinal: int) -> FrozenBitMap:
         """Return all ancestors, without the concept itself."""

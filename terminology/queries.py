@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Any
 
 from pyroaring import BitMap, FrozenBitMap
@@ -53,7 +52,7 @@ class Queries:
         return {
             "version": index.version,
             "concepts": len(graph),
-            "edges": graph.nx.number_of_edges(),
+            "edges": graph.edge_count(),
             "former_codes": sum(1 for _ in graph.former()),
             "release_concepts": len(index),
             "active_concepts": len(index.active),
@@ -74,10 +73,11 @@ class Queries:
         index, ordinal = self.index, self.index.ordinal(code)
         display = index.display(ordinal, self.languages)
         descriptions = index.descriptions(ordinal)
+        named = any(one.type == "fsn" for one in descriptions)
         found: Found = {
             "code": code,
             "display": display,
-            "fsn": next((one.term for one in descriptions if one.type == "fsn"), None),
+            "fsn": index.fsn(ordinal, self.languages) if named else None,
             "active": index.is_active(ordinal),
             "synonyms": [
                 one.term for one in descriptions if one.type == "synonym" and one.term != display
@@ -147,12 +147,12 @@ class Queries:
 
     def common(self, codes: Sequence[str]) -> Found:
         """Return the nearest sites that hold all of several, and the distances between them."""
-        pairs = [(a, b) for place, a in enumerate(codes) for b in codes[place + 1 :]]
         return {
             "codes": list(codes),
             "nearest_common": self._listed(self.graph.nearest_common(codes)),
             "distances": [
-                {"code_a": a, "code_b": b, "edges": self.graph.distance(a, b)} for a, b in pairs
+                {"code_a": a, "code_b": b, "edges": edges}
+                for a, b, edges in self.graph.distances(codes)
             ],
         }
 
@@ -163,7 +163,7 @@ class Queries:
     def parts(self, code: str) -> Found:
         """Return the parts of a body structure and what it is a part of."""
         lacking = code in self.graph and code not in self.index
-        anatomy = Anatomy(embedded_index()) if lacking else self._parts_of
+        anatomy = (embedded_index() if lacking else self.index).derived(Anatomy)
         return {
             "code": code,
             "part_of": self._listed(sorted(anatomy.wholes(code), key=int)),
@@ -178,10 +178,6 @@ class Queries:
         if ordinal >= 0:
             return self.index.display(ordinal, self.languages)
         return self.graph.lookup(code).display
-
-    @cached_property
-    def _parts_of(self) -> Anatomy:
-        return Anatomy(self.index)
 
     def _with_extra(self, found: Found, text: str, limit: int, offset: int) -> Found:
         """Add, after what the release has, the embedded structures that it lacks."""
@@ -267,7 +263,7 @@ class Queries:
             return {}
         concept = self.graph.lookup(code)
         other = self.graph.other_side(code)
-        triple = self._parts_of.triple(code) if code in self.index else None
+        triple = self.index.derived(Anatomy).triple(code) if code in self.index else None
         return {
             "laterality": concept.laterality,
             "unsided": concept.unsided,

@@ -6,8 +6,9 @@ See mappings/README.md for what they hold. `terminology.release.embedded` compil
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,8 +40,11 @@ IS_A_EDGE: Final = "is-a"
 PART_OF_EDGE: Final = "part-of"
 RELATIONS: Final = (IS_A_EDGE, PART_OF_EDGE)
 
-# Not a SNOMED International version URI: the subset is ours, and says so.
+# Not a SNOMED International version URI: the subset is ours, and says so. Raised with every change
+# of the tables that come with Bodysite.
 EMBEDDED_VERSION: Final = "https://w3id.org/bodysite/embedded-body-structures/version/20261120"
+_STRUCTURE_TABLES: Final = (CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE)
+_HASH_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,9 @@ class BodyStructures:
     def load(cls, folder: Path | None = None) -> BodyStructures:
         """Return the structures of the tables in `folder`, by default the embedded ones.
 
+        Their version is that of the embedded ones where the tables say the same; otherwise the
+        beginning of a SHA-256 of the content follows it, as in ``…/version/20261120-0123456789ab``.
+
         Raises
         ------
         TableError
@@ -127,10 +134,27 @@ class BodyStructures:
 
 @lru_cache(maxsize=1)
 def _load_embedded() -> BodyStructures:
-    return _load(mappings_folder())
+    return _load(mappings_folder(), EMBEDDED_VERSION)
 
 
-def _load(folder: Path) -> BodyStructures:
+def content_hash(folder: Path, tables: Iterable[str]) -> str:
+    """Return the SHA-256 of tables of a folder, in hexadecimal; line ends make no difference."""
+    found = hashlib.sha256()
+    for name in tables:
+        content = (folder / name).read_bytes().replace(b"\r\n", b"\n")
+        found.update(f"{name} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()
+
+
+def _version_of(folder: Path) -> str:
+    made = content_hash(folder, _STRUCTURE_TABLES)
+    if made == content_hash(mappings_folder(), _STRUCTURE_TABLES):
+        return EMBEDDED_VERSION
+    return f"{EMBEDDED_VERSION}-{made[:_HASH_DIGITS]}"
+
+
+def _load(folder: Path, version: str | None = None) -> BodyStructures:
     concept_rows = read_rows(folder / CONCEPTS_TABLE, _CONCEPT_COLUMNS)
     edge_rows = read_rows(folder / EDGES_TABLE, _EDGE_COLUMNS)
     history_rows = read_rows(folder / HISTORY_TABLE, _HISTORY_COLUMNS)
@@ -152,7 +176,7 @@ def _load(folder: Path) -> BodyStructures:
         [_concept(row) for row in concept_rows],
         [(row["child"], row["parent"], row["relation"], row["basis"]) for row in edge_rows],
         successors,
-        EMBEDDED_VERSION,
+        version or _version_of(folder),
     )
 
 

@@ -21,6 +21,18 @@ from terminology.structures import BodyStructures, Edge
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What is above or below a concept: ordinals of the release, and codes that it lacks."""
+
+    held: FrozenBitMap
+    extra: frozenset[str] = frozenset()
+
+    def codes(self, index: ReleaseIndex) -> frozenset[str]:
+        """Return all of it as codes."""
+        return frozenset(index.codes(self.held)) | self.extra
+
+
+@dataclass(frozen=True, slots=True)
 class Weaving:
     """The extra concepts and how they hang together with the release.
 
@@ -45,13 +57,13 @@ class Weaving:
 
     def above(
         self, code: str, held: BitMap | FrozenBitMap, index: ReleaseIndex, within: FrozenBitMap
-    ) -> frozenset[str]:
+    ) -> Reach:
         """Return everything above `code`; `held` is what the release alone has there."""
         return self._closed(code, held, index, within, upwards=True)
 
     def below(
         self, code: str, held: BitMap | FrozenBitMap, index: ReleaseIndex, within: FrozenBitMap
-    ) -> frozenset[str]:
+    ) -> Reach:
         """Return everything below `code`; `held` is what the release alone has there."""
         return self._closed(code, held, index, within, upwards=False)
 
@@ -67,7 +79,7 @@ class Weaving:
         within: FrozenBitMap,
         *,
         upwards: bool,
-    ) -> frozenset[str]:
+    ) -> Reach:
         shape = self.shape
         reach = shape.ancestors if upwards else shape.descendants
         starts = set(index.codes(held & self.shared))
@@ -77,13 +89,13 @@ class Weaving:
         for start in starts:
             reached |= reach(shape.ordinal(start))
         found = set(shape.decode(reached))
-        extra = found & self.extra
+        extra = self.extra & found
         ordinals = BitMap(held)
         for one in found - extra:
             ordinal = index.ordinal(one)
             ordinals.add(ordinal)
             ordinals |= index.ancestors(ordinal) if upwards else index.descendants(ordinal)
-        return frozenset(index.codes(ordinals & within)) | extra
+        return Reach(FrozenBitMap(ordinals & within), extra)
 
 
 def weave(index: ReleaseIndex, within: FrozenBitMap, tables: BodyStructures) -> Weaving | None:

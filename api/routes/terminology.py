@@ -1,8 +1,8 @@
 """Terminology under `/r4` and `/r5`: the way from ASGI to `api.tx.dispatch` and back.
 
 A middleware ahead of the router, for the sake of speed: a look at a concept takes microseconds, and
-what a web framework does for a request takes many times that. What each address takes is told to
-the help page by `openapi_paths`, out of the table of operations.
+what a web framework does for a request takes many times that. What the help page says of these
+addresses is in `api.tx.openapi`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -24,31 +24,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import read_body
-from api.errors import RequestError
+from api.errors import LimitError, RequestError
 from api.outcome import outcome, outcome_of, outcome_of_status, status_of
 from api.responses import FHIR_JSON
 from api.tx.answers import Answer, Asked
-from api.tx.catalog import SEARCH
-from api.tx.dispatch import Dispatcher
-from api.tx.operations import OPERATIONS, Operation
-from api.tx.resources_store import R4, R5, TYPES
+from api.tx.dispatch import STORE_FAILED, Dispatcher
+from api.tx.operations import OPERATIONS
+from api.tx.quick import MAX_BYTES
+from api.tx.resources_store import ROOTS, TYPES
 from api.uploads import JSON_TYPES
 from terminology.errors import BodySiteError
 
 logger = logging.getLogger(__name__)
 
-ROOTS: Final = {"/r4": R4, "/r5": R5}
 MAX_OPERATION_BYTES: Final = 16 << 20
 MAX_RESOURCE_BYTES: Final = 64 << 20
-# Up to this size a body is read and answered without a thread.
-_SMALL: Final = 4096
+# Longer than what most proxies and servers let through; each value of it is decoded in the loop.
+MAX_QUERY_BYTES: Final = 32 << 10
 # Work in Python takes turns: more threads than these would only wait for one another.
 _THREADS: Final = 4
 _FORM: Final = "application/x-www-form-urlencoded"
 _CONTENT_TYPE: Final = f"{FHIR_JSON}; charset=utf-8".encode()
-STORE_FAILED: Final = (
-    "The store does not answer. Try again later; what is sent twice is stored once."
-)
 GONE: Final = "request body: the client went away before it was complete."
 
 
@@ -116,6 +112,14 @@ class TerminologyRoutes:
     ) -> Answer:
         method = scope["method"]
         query = scope["query_string"]
+        if len(query) > MAX_QUERY_BYTES:
+            raise LimitError(
+                "query",
+                f"it is {len(query)} bytes long",
+                f"at most {MAX_QUERY_BYTES} bytes",
+                "Send the parameters in the body of a POST.",
+                status=414,
+            )
         operation = self._dispatcher.operation(path)
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -134,8 +138,11 @@ class TerminologyRoutes:
             headers,
             self._base(scope) if operation is None else "",
         )
-        if operation is not None and operation.quick and (body is None or len(body) <= _SMALL):
-            return self._dispatcher.answer(asked)
+        size = len(query) + len(body or b"") + len(headers.get("accept-language", ""))
+        if operation is not None and size <= MAX_BYTES:
+            answer = self._dispatcher.answer_at_once(asked)
+            if answer is not None:
+                return answer
         return await anyio.to_thread.run_sync(
             self._dispatcher.answer, asked, limiter=self._threads()
         )
@@ -201,7 +208,7 @@ def encoded(body: dict[str, Any] | str, *, pretty: bool) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-# -- addresses and their description ---------------------------------------------------------------
+# -- what the metrics call an address --------------------------------------------------------------
 
 _ID: Final = "{resource_id}"
 _KNOWN: Final = frozenset(f"${one.name}" for one in OPERATIONS)
@@ -223,99 +230,4 @@ def _shapes() -> list[tuple[str, ...]]:
         found.append((one.type, f"${one.name}") if one.type else (f"${one.name}",))
         if one.instance:
             found.append((one.type, _ID, f"${one.name}"))
-    return found
-
-
-def openapi_paths() -> dict[str, Any]:
-    """Return what the help page says of every terminology address."""
-    found: dict[str, Any] = {}
-    for root, release in ROOTS.items():
-        for one in OPERATIONS:
-            found[f"{root}/{one.path}"] = _operation_paths(one, release, instance=False)
-            if one.instance:
-                address = f"{root}/{one.type}/{_ID}/${one.name}"
-                found[address] = _operation_paths(one, release, instance=True)
-        for kind in TYPES:
-            found[f"{root}/{kind}"] = _type_paths(kind, release)
-            found[f"{root}/{kind}/{_ID}"] = _instance_paths(kind, release)
-        found[root] = {"post": _described("batch: a Bundle of requests", release, (), "Bundle")}
-    return found
-
-
-def _operation_paths(one: Operation, release: str, *, instance: bool) -> dict[str, Any]:
-    names = (_ID_PARAMETER,) if instance else ()
-    taken = {one.instance, "url", "version"} if instance else set()
-    query = [
-        _query(name, meaning, "" if instance else example)
-        for name, (meaning, example) in one.parameters.items()
-        if name not in taken
-    ]
-    found = {"post": _described(one.summary, release, names, "Parameters")}
-    if one.parameters:
-        found["get"] = _described(one.summary, release, (*names, *query))
-    return found
-
-
-def _type_paths(kind: str, release: str) -> dict[str, Any]:
-    query = [_query(name, one.text, "") for name, one in SEARCH[kind].items()]
-    control = [
-        _query("_count", "Size of the page", ""),
-        _query("_summary", "true, text, data, count or false", ""),
-        _query("_elements", "Only these elements, set apart by commas", ""),
-    ]
-    return {
-        "get": _described(f"Search {kind}", release, (*query, *control)),
-        "post": _described(f"Create {kind}", release, (), kind),
-        "put": _described(f"Update the {kind} that a search finds", release, query, kind),
-    }
-
-
-def _instance_paths(kind: str, release: str) -> dict[str, Any]:
-    names = (_ID_PARAMETER,)
-    return {
-        "get": _described(f"Read {kind}", release, names),
-        "put": _described(f"Create or update {kind}; If-Match guards", release, names, kind),
-        "delete": _described(f"Delete {kind} of the site's own", release, names),
-    }
-
-
-_ID_PARAMETER: Final = {
-    "name": "resource_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-}
-
-
-def _query(name: str, meaning: str, example: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "schema": {"type": "string"},
-        "description": meaning,
-        **({"example": example} if example else {}),
-    }
-
-
-def _described(
-    summary: str, release: str, parameters: Sequence[Mapping[str, Any]], body: str | None = None
-) -> dict[str, Any]:
-    content: dict[str, Any] = {FHIR_JSON: {}}
-    found: dict[str, Any] = {
-        "tags": [f"terminology {release}"],
-        "summary": summary,
-        "responses": {
-            "200": {"description": "The answer", "content": content},
-            "4XX": {"description": "OperationOutcome", "content": content},
-            "5XX": {"description": "OperationOutcome", "content": content},
-        },
-    }
-    if parameters:
-        found["parameters"] = list(parameters)
-    if body is not None:
-        schema = {"type": "object", "description": f"A {body} resource"}
-        found["requestBody"] = {
-            "required": True,
-            "content": {media: {"schema": schema} for media in JSON_TYPES},
-        }
     return found

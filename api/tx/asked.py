@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from api.errors import RequestError
 from api.tx.context import TxContext
@@ -17,6 +18,9 @@ from api.tx.snomed_editions import Edition
 from api.tx.systems import Systems
 from terminology.concept import SNOMED
 from terminology.identifiers import check_sctid
+
+# FHIR's date and dateTime: a year, a month, a day, or more.
+_DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def resolved(
     ------
     TxError
         404: it is not here in that version, or of that date. 422: a supplement is missing.
+    RequestError
+        `date` is none.
     """
     systems = Systems(context)
     version = systems.version_for(asked.system, asked.version)
@@ -104,6 +110,14 @@ def resolved(
 
 def _version_at(date: str, url: str, context: TxContext) -> str | None:
     """Return the newest version that is not younger than `date`, `None` where none has a date."""
+    if not _DATE.fullmatch(date):
+        raise RequestError(
+            "date",
+            f"'{date[:40]}' is no date",
+            "a date as FHIR has it",
+            "Correct it.",
+            issue="value",
+        )
     dated = [(found, p.version) for p in context.code_systems(url) if (found := _date_of(p))]
     fitting = [pair for pair in dated if pair[0] <= date[: len(pair[0])]]
     if dated and not fitting:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from api.outcome import outcome_of
 from api.tx.context import TxContext
-from api.tx.errors import TxError
 from api.tx.parameters import Parameters, parameters, resource_parameter
 from api.tx.provider import Json
 from api.tx.validate import validate_code_system_code, validate_value_set_code
+from terminology.errors import BodySiteError
 
 _ENTRY = "validation"
 
@@ -40,8 +41,8 @@ def _answer(asked: Parameters, context: TxContext) -> Json:
     validate = validate_value_set_code if of_value_set else validate_code_system_code
     try:
         return validate(request, seen)
-    except TxError as error:
-        return error.outcome()
+    except BodySiteError as error:
+        return outcome_of(error)
 
 
 def _names_value_set(asked: Parameters, context: TxContext) -> bool:

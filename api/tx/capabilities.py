@@ -81,11 +81,15 @@ def _code_systems(service: TerminologyService, release: str) -> Iterable[Json]:
             continue
         entry: Json = {"uri": url}
         if release != R4:
-            entry["content"] = versions[0].content
+            # As the CodeSystem resource states it: the embedded subset is a fragment.
+            entry["content"] = versions[0].metadata.get("content", versions[0].content)
         named = [_version(one, is_default=one is versions[0]) for one in versions if one.version]
         if named:
             entry["version"] = named
-        entry["subsumption"] = any(one.hierarchical for one in versions)
+        # An expansion of SNOMED CT is no tree, but its concepts subsume one another.
+        entry["subsumption"] = any(
+            one.hierarchical or one.metadata.get("hierarchyMeaning") == "is-a" for one in versions
+        )
         yield entry
 
 

@@ -5,16 +5,18 @@ Those that come with Bodysite are read-only; a site's own ones stand beside them
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from api.bundles import Entry, dump, searchset
 from api.errors import SearchError
 from api.outcome import outcome
+from api.tx.hierarchy import concepts_of
 from api.tx.r4 import resource_to_r4
 from api.tx.resources_store import R4, Owned
 from api.tx.versions import split_canonical
@@ -36,6 +38,12 @@ _SUBSETTED: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
 }
+_STATUS: Final = "http://hl7.org/fhir/publication-status"
+_CONTENT_MODE: Final = "http://hl7.org/fhir/codesystem-content-mode"
+# FHIR, Search, "Escaping search parameters".
+_COMMA: Final = re.compile(r"(?<!\\),")
+_BAR: Final = re.compile(r"(?<!\\)\|")
+_ESCAPED: Final = re.compile(r"\\([,|$\\])")
 _CONTROL: Final = frozenset(
     {"_count", "_offset", "_summary", "_elements", "_format", "_pretty", "_total", "_sort"}
 )
@@ -81,25 +89,43 @@ def _element(name: str) -> Callable[[Json], Iterable[Any]]:
     return lambda resource: (resource[name],) if name in resource else ()
 
 
-def _codes(resource: Json) -> Iterator[str]:
+class _Token(NamedTuple):
+    """A coded value; its system is empty for none, `implied` where the element alone says it."""
+
+    system: str
+    code: str
+    implied: bool = False
+
+
+def _coded(name: str, system: str) -> Callable[[Json], Iterable[_Token]]:
+    """Return what reads an element of type code, whose values are of one `system`."""
+    return lambda one: (_Token(system, one[name], True),) if name in one else ()
+
+
+def _codes(resource: Json) -> Iterator[_Token]:
     """Yield the codes that a CodeSystem defines."""
-    waiting = list(resource.get("concept", ()))
-    while waiting:
-        concept = waiting.pop()
-        yield concept.get("code", "")
-        waiting += concept.get("concept", ())
+    system, _ = split_canonical(resource.get("supplements") or resource.get("url") or "")
+    for concept in concepts_of(resource):
+        yield _Token(system, concept.get("code", ""))
 
 
-def _listed(resource: Json) -> Iterator[str]:
+def _listed(resource: Json) -> Iterator[_Token]:
     """Yield the codes that a ValueSet lists one by one."""
     for include in resource.get("compose", {}).get("include", ()):
         for concept in include.get("concept", ()):
-            yield concept.get("code", "")
+            yield _Token(include.get("system", ""), concept.get("code", ""))
     waiting = list(resource.get("expansion", {}).get("contains", ()))
     while waiting:
         item = waiting.pop()
-        yield item.get("code", "")
+        yield _Token(item.get("system", ""), item.get("code", ""))
         waiting += item.get("contains", ())
+
+
+def _identifiers(resource: Json) -> Iterator[_Token]:
+    """Yield the identifiers; R4 has one of a ConceptMap, not a list."""
+    found = resource.get("identifier", ())
+    for one in (found,) if isinstance(found, Mapping) else found:
+        yield _Token(one.get("system", ""), one.get("value", ""))
 
 
 def _systems(resource: Json) -> Iterator[str]:
@@ -109,20 +135,21 @@ def _systems(resource: Json) -> Iterator[str]:
             yield include["system"]
 
 
-def _mapped(side: str, element: str) -> Callable[[Json], Iterator[str]]:
-    """Return what yields the systems, or the codes, of one side of a ConceptMap."""
+def _mapped_systems(side: str) -> Callable[[Json], Iterable[str]]:
+    """Return what yields the systems of one side of a ConceptMap."""
+    return lambda one: [split_canonical(g.get(side, ""))[0] for g in one.get("group", ())]
 
-    def values(resource: Json) -> Iterator[str]:
+
+def _mapped_codes(side: str) -> Callable[[Json], Iterator[_Token]]:
+    """Return what yields the codes of one side of a ConceptMap."""
+
+    def values(resource: Json) -> Iterator[_Token]:
         for group in resource.get("group", ()):
-            if element == "system":
-                yield split_canonical(group.get(side, ""))[0]
-                continue
-            for one in group.get("element", ()):
-                yield from (
-                    (one.get("code", ""),)
-                    if side == "source"
-                    else (target.get("code", "") for target in one.get("target", ()))
-                )
+            system = split_canonical(group.get(side, ""))[0]
+            for element in group.get("element", ()):
+                coded = (element,) if side == "source" else element.get("target", ())
+                for one in coded:
+                    yield _Token(system, one.get("code", ""))
 
     return values
 
@@ -135,15 +162,13 @@ def _scope(side: str) -> Callable[[Json], Iterable[str]]:
 _COMMON: Final[Mapping[str, SearchParam]] = {
     "_id": SearchParam("id", _element("id"), "Logical ids, set apart by commas."),
     "url": SearchParam("uri", _element("url"), "The canonical address. :below."),
-    "version": SearchParam("token", _element("version"), "The version."),
+    "version": SearchParam("token", _coded("version", ""), "The version."),
     "name": SearchParam("string", _element("name"), "How the name begins. :exact, :contains."),
     "title": SearchParam("string", _element("title"), "How the title begins. :exact, :contains."),
-    "status": SearchParam("token", _element("status"), "draft, active, retired or unknown."),
+    "status": SearchParam("token", _coded("status", _STATUS), "draft, active, retired or unknown."),
     "publisher": SearchParam("string", _element("publisher"), "How the publisher begins."),
     "description": SearchParam("string", _element("description"), "How the description begins."),
-    "identifier": SearchParam(
-        "token", lambda one: one.get("identifier", ()), "Identifier as system|value."
-    ),
+    "identifier": SearchParam("token", _identifiers, "Identifier as system|value."),
 }
 _MAP_SIDES: Final[Mapping[str, SearchParam]] = {
     name: SearchParam(kind, values, text)
@@ -152,10 +177,10 @@ _MAP_SIDES: Final[Mapping[str, SearchParam]] = {
         (
             (f"{side}-system", f"{side}-group-system"),
             "uri",
-            _mapped(side, "system"),
+            _mapped_systems(side),
             f"The {side} code system.",
         ),
-        ((f"{side}-code",), "token", _mapped(side, "code"), f"A {side} code."),
+        ((f"{side}-code",), "token", _mapped_codes(side), f"A {side} code."),
         ((side, f"{side}-scope", f"{side}-uri"), "uri", _scope(side), f"The {side} value set."),
     )
     for name in names
@@ -165,7 +190,9 @@ SEARCH: Final[Mapping[str, Mapping[str, SearchParam]]] = {
         **_COMMON,
         "code": SearchParam("token", _codes, "A code that it defines."),
         "system": SearchParam("uri", _element("url"), "The code system, as url."),
-        "content-mode": SearchParam("token", _element("content"), "complete, fragment, …"),
+        "content-mode": SearchParam(
+            "token", _coded("content", _CONTENT_MODE), "complete, fragment, …"
+        ),
         "supplements": SearchParam(
             "uri",
             lambda one: [split_canonical(one["supplements"])[0]] if "supplements" in one else (),
@@ -350,9 +377,11 @@ def _condition(
             "Leave it out.",
             issue="not-supported",
         )
-    wanted = [one for one in value.split(",") if one]
+    wanted = [one for one in _COMMA.split(value) if one]
     if not wanted:
         raise SearchError(name, "the value is empty", "a value", "Give one.", issue="value")
+    if parameter.type != "token":
+        wanted = [_ESCAPED.sub(r"\1", one) for one in wanted]
     return lambda one: any(
         compare(have, want) for have in parameter.values(one.r5) for want in wanted
     )
@@ -384,12 +413,11 @@ def _below(have: Any, want: str) -> bool:
 
 
 def _token(have: Any, want: str) -> bool:
-    system, mark, code = want.rpartition("|")
-    if isinstance(have, Mapping):
-        if code and have.get("value") != code:
-            return False
-        return not mark or have.get("system", "") == system
-    return bool(have == code)
+    """Return whether a `_Token` is meant by ``code``, ``system|code``, ``system|`` or ``|code``."""
+    *before, code = (_ESCAPED.sub(r"\1", part) for part in _BAR.split(want, maxsplit=1))
+    if code and have.code != code:
+        return False
+    return not before or have.system == before[0] or (have.implied and not before[0])
 
 
 _COMPARISONS: Final[Mapping[tuple[str, str], Callable[[Any, str], bool]]] = {

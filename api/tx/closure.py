@@ -9,15 +9,17 @@ version it knows. FHIR, "Maintaining a Closure Table".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 import sqlalchemy as sa
 
-from api.errors import RequestError
+from api.errors import LimitError, RequestError
+from api.tx import standing
 from api.tx.context import TxContext
-from api.tx.parameters import Parameters, value_of
+from api.tx.parameters import Parameters, value_of, whole_number
 from api.tx.provider import CodeSystemProvider, Concept
 from api.tx.resources_store import ResourceLibrary, closure_concept, closure_entry, closure_table
 from terminology.errors import UnknownConceptError, UnknownSystemError
@@ -25,8 +27,12 @@ from terminology.errors import UnknownConceptError, UnknownSystemError
 Json = dict[str, Any]
 _OPERATION: Final = "$closure"
 _MAX_NAME: Final = 200
-_NARROWER: Final = "source-is-narrower-than-target"
-_EQUIVALENT: Final = "equivalent"
+# Of one call. A table may have any number.
+MAX_CONCEPTS: Final = 2000
+# How often a call looks at its table anew because another one has added to it meanwhile.
+TRIES: Final = 10
+# What `api.tx.r4` makes of a relationship → what a client of R4 expects of a closure table.
+_R4_WORDS: Final = {"wider": "subsumes", "equivalent": "equal"}
 
 
 def closure(request: Json, context: TxContext, library: ResourceLibrary) -> Json:
@@ -38,7 +44,8 @@ def closure(request: Json, context: TxContext, library: ResourceLibrary) -> Json
     Raises
     ------
     RequestError
-        The name is missing, the table or the version is not known, or concepts came with `version`.
+        The name is missing, the table or the version is not known, concepts came with `version`,
+        or they are too many.
     UnknownConceptError, UnknownSystemError
         A concept is not here.
     """
@@ -66,7 +73,7 @@ def _started(name: str, library: ResourceLibrary) -> Json:
 
 
 def _resynchronised(name: str, since: int, library: ResourceLibrary) -> Json:
-    with library.transaction() as connection:
+    with library.reading() as connection:
         current = _version(connection, name)
         if since > current:
             raise _refused(
@@ -85,94 +92,129 @@ def _resynchronised(name: str, since: int, library: ResourceLibrary) -> Json:
 def _added(
     name: str, codings: Sequence[Json], context: TxContext, library: ResourceLibrary
 ) -> Json:
-    asked = [_resolved(coding, context) for coding in codings]
-    with library.transaction() as connection:
-        current = _version(connection, name)
-        rows = connection.execute(
-            sa.select(closure_concept.c.system, closure_concept.c.code)
-            .where(closure_concept.c.name == name)
-            .order_by(closure_concept.c.system, closure_concept.c.code)
-        ).all()
-        known: dict[tuple[str, str], tuple[CodeSystemProvider, Concept]] = {}
-        for system, code in rows:
-            found = _find(system, code, context)
-            # A concept that a newer release lacks stays in the table and gets no new entries.
-            if found is not None:
-                known[system, code] = found
-        there = {tuple(row) for row in rows}
-        entries: list[tuple[str, str, str, str]] = []
-        added: list[tuple[str, str]] = []
-        for system, code, provider, concept in asked:
-            if (system, code) in there:
-                continue
-            there.add((system, code))
-            for (other_system, other_code), (other_provider, other) in known.items():
-                if other_system == system and other_provider is provider:
-                    entries += _entries(system, (code, concept), (other_code, other), provider)
-            known[system, code] = (provider, concept)
-            added.append((system, code))
-        if not added:
+    if len(codings) > MAX_CONCEPTS:
+        raise LimitError(
+            f"{_OPERATION} concept",
+            f"{len(codings)} concepts in one call",
+            f"at most {MAX_CONCEPTS}",
+            "Send them in parts.",
+        )
+    asked = _resolved(codings, context)
+    for _ in range(TRIES):
+        with library.reading() as connection:
+            current, there = _table(connection, name)
+        # Others write to the database meanwhile, to this table too.
+        new = [one for one in asked if (one.system, one.code) not in there]
+        if not new:
             return _answer(name, current, ())
-        version = current + 1
-        connection.execute(
-            closure_concept.insert(),
-            [{"name": name, "system": s, "code": c, "version": version} for s, c in added],
-        )
-        if entries:
-            columns = ("system", "code", "above", "relationship")
-            connection.execute(
-                closure_entry.insert(),
-                [
-                    {"name": name, "version": version, **dict(zip(columns, entry, strict=True))}
-                    for entry in entries
-                ],
+        entries = _entries(new, there)
+        with library.transaction() as connection:
+            if _size(connection, name) == (current, len(there)):
+                _write(connection, name, current + 1, new, entries)
+                return _answer(name, current + 1, entries)
+    raise RequestError(
+        f"{_OPERATION} name",
+        f"'{name}' is changed by others all the time",
+        "a table that one client adds to",
+        "Try again.",
+        status=409,
+        issue="conflict",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A concept that a client adds: system and code as it sent them, and what they mean here."""
+
+    system: str
+    code: str
+    provider: CodeSystemProvider
+    concept: Concept
+
+
+def _resolved(codings: Iterable[Json], context: TxContext) -> list[_Asked]:
+    """Return the concepts of a call, each once."""
+    found: dict[tuple[str, str], _Asked] = {}
+    providers: dict[str, CodeSystemProvider] = {}
+    for coding in codings:
+        system, code = coding.get("system", ""), coding.get("code", "")
+        provider = context.code_system(system, coding.get("version"))
+        if provider is None:
+            raise UnknownSystemError(
+                f"{_OPERATION} concept",
+                f"'{system}' is not held here",
+                "a code system that /r4/metadata?mode=terminology lists",
+                "Correct the system, or load the code system.",
             )
-        connection.execute(
-            closure_table.update().where(closure_table.c.name == name).values(version=version)
-        )
-    return _answer(name, version, entries)
+        if providers.setdefault(system, provider) is not provider:
+            raise _refused(
+                "concept", f"'{system}' comes in two versions", "one version in a call", "invalid"
+            )
+        concept = provider.find(code)
+        if concept is None:
+            version = provider.version or provider.url
+            raise UnknownConceptError(code, version, f"{_OPERATION} concept")
+        found.setdefault((system, code), _Asked(system, code, provider, concept))
+    return list(found.values())
 
 
 def _entries(
-    system: str, new: tuple[str, Concept], old: tuple[str, Concept], provider: CodeSystemProvider
-) -> Iterable[tuple[str, str, str, str]]:
-    """Yield how two concepts of a code system stand to each other: below first, above second."""
-    (code, concept), (other_code, other) = new, old
-    if concept.code == other.code:
-        yield system, code, other_code, _EQUIVALENT
-    elif provider.subsumes(other, concept):
-        yield system, code, other_code, _NARROWER
-    elif provider.subsumes(concept, other):
-        yield system, other_code, code, _NARROWER
+    new: Sequence[_Asked], there: Iterable[tuple[str, str]]
+) -> list[tuple[str, str, str, str]]:
+    """Return how the new concepts stand to those of the table, system by system."""
+    found: list[tuple[str, str, str, str]] = []
+    for system, provider in {one.system: one.provider for one in new}.items():
+        codes = (code for other, code in there if other == system)
+        # A concept that this version lacks stays in the table and gets no new entries.
+        known = [(code, concept) for code in codes if (concept := provider.find(code)) is not None]
+        added = [(one.code, one.concept) for one in new if one.system == system]
+        found += ((system, *entry) for entry in standing.entries(provider, added, known))
+    return found
 
 
-def _resolved(coding: Json, context: TxContext) -> tuple[str, str, CodeSystemProvider, Concept]:
-    system, code = coding.get("system", ""), coding.get("code", "")
-    provider = context.code_system(system, coding.get("version"))
-    if provider is None:
-        raise UnknownSystemError(
-            f"{_OPERATION} concept",
-            f"'{system}' is not held here",
-            "a code system that /r4/metadata?mode=terminology lists",
-            "Correct the system, or load the code system.",
-        )
-    concept = provider.find(code)
-    if concept is None:
-        raise UnknownConceptError(code, provider.version or provider.url, f"{_OPERATION} concept")
-    return system, code, provider, concept
-
-
-def _find(system: str, code: str, context: TxContext) -> tuple[CodeSystemProvider, Concept] | None:
-    provider = context.code_system(system)
-    concept = provider.find(code) if provider is not None else None
-    return None if provider is None or concept is None else (provider, concept)
-
-
-def _version(connection: sa.Connection, name: str) -> int:
-    current = connection.scalar(
-        # The row is held: two calls for one table wait for each other.
-        sa.select(closure_table.c.version).where(closure_table.c.name == name).with_for_update()
+def _write(
+    connection: sa.Connection,
+    name: str,
+    version: int,
+    new: Iterable[_Asked],
+    entries: Iterable[tuple[str, str, str, str]],
+) -> None:
+    connection.execute(
+        closure_concept.insert(),
+        [{"name": name, "system": one.system, "code": one.code, "version": version} for one in new],
     )
+    columns = ("system", "code", "above", "relationship")
+    rows = [
+        {"name": name, "version": version, **dict(zip(columns, entry, strict=True))}
+        for entry in entries
+    ]
+    if rows:
+        connection.execute(closure_entry.insert(), rows)
+    connection.execute(
+        closure_table.update().where(closure_table.c.name == name).values(version=version)
+    )
+
+
+def _table(connection: sa.Connection, name: str) -> tuple[int, set[tuple[str, str]]]:
+    """Return the version of a table and the concepts in it."""
+    rows = connection.execute(
+        sa.select(closure_concept.c.system, closure_concept.c.code).where(
+            closure_concept.c.name == name
+        )
+    ).all()
+    return _version(connection, name), {(row.system, row.code) for row in rows}
+
+
+def _size(connection: sa.Connection, name: str) -> tuple[int, int]:
+    """Return version and number of concepts; a table that was started anew may have the version."""
+    counted = sa.select(sa.func.count()).where(closure_concept.c.name == name)
+    return _version(connection, name, hold=True), connection.scalar(counted) or 0
+
+
+def _version(connection: sa.Connection, name: str, *, hold: bool = False) -> int:
+    """Return the version of a table; with `hold`, other calls that write to it wait."""
+    wanted = sa.select(closure_table.c.version).where(closure_table.c.name == name)
+    current = connection.scalar(wanted.with_for_update() if hold else wanted)
     if current is None:
         raise RequestError(
             f"{_OPERATION} name",
@@ -186,9 +228,10 @@ def _version(connection: sa.Connection, name: str) -> int:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    found = whole_number(text)
+    if found is None:
         raise _refused("version", f"'{text}' is no version of a table", "a number", "value")
-    return int(text)
+    return found
 
 
 def _refused(name: str, what: str, expected: str, issue: str) -> RequestError:
@@ -230,27 +273,14 @@ def _answer(name: str, version: int, entries: Iterable[tuple[str, str, str, str]
 
 def to_r4(answer: Json) -> Json:
     """Return the answer in R4 form: R4 calls what is above a concept ``subsumes`` here."""
-    words = {"wider": "subsumes", "equivalent": "equal"}
-    return (
-        {
-            **answer,
-            "group": [
-                {
-                    **group,
-                    "element": [
-                        {
-                            **element,
-                            "target": [
-                                {**one, "equivalence": words.get(one["equivalence"], "unmatched")}
-                                for one in element["target"]
-                            ],
-                        }
-                        for element in group["element"]
-                    ],
-                }
-                for group in answer["group"]
-            ],
-        }
-        if "group" in answer
-        else answer
-    )
+    groups = []
+    for group in answer.get("group", ()):
+        elements = []
+        for element in group["element"]:
+            targets = [
+                {**one, "equivalence": _R4_WORDS.get(one["equivalence"], "unmatched")}
+                for one in element["target"]
+            ]
+            elements.append({**element, "target": targets})
+        groups.append({**group, "element": elements})
+    return {**answer, "group": groups} if groups else answer

@@ -7,13 +7,15 @@ before the page to show is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from api.tx.context import Deadline
 from api.tx.errors import TxError
 from api.tx.issues import Issue
-from api.tx.languages import is_display
+from api.tx.languages import LanguagePreference, closeness, is_display
 from api.tx.messages import issue
 from api.tx.property_names import standards_status
 from api.tx.provider import CodeSystemProvider, Concept, Designation, Selection
@@ -22,10 +24,11 @@ from api.tx.selections import ListSelection
 from api.tx.supplements import SupplementedProvider
 from api.tx.systems import Systems
 from api.tx.text_filter import rank
-from api.tx.value_sets import ValueSetTrail, canonical_of
-from api.tx.versions import join_canonical, version_key
+from api.tx.value_sets import ValueSetTrail, canonical_of, import_key
+from api.tx.versions import join_canonical, split_canonical, version_key
 
 SUPPLEMENT_URL: Final = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
+_Kind = tuple[str | None, bool]
 _FRAGMENT_REASON: Final = "This extension is based on a fragment of the code system {}"
 
 
@@ -39,15 +42,12 @@ class Segment:
         The elements of `include.concept` by code, with what the value set says of each.
     language
         Language of the value set, which the displays in `references` are in.
-    whole
-        Whether the include asked for the code system as it is, without list or filter.
     """
 
     provider: CodeSystemProvider
     selection: Selection
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     language: str | None = None
-    whole: bool = False
 
     def designations(self, concept: Concept) -> list[Designation]:
         """Return the names that code system and value set give a concept."""
@@ -57,6 +57,20 @@ class Segment:
         if display and all(d.value != display for d in found if is_display(d)):
             found.append(Designation(display.strip(), self.language))
         return found + [designation_of(d) for d in reference.get("designation") or ()]
+
+    def own_name(self, concept: Concept, languages: LanguagePreference) -> Designation | None:
+        """Return the display that the value set itself gives a concept for the wanted languages.
+
+        FHIR, ValueSet.compose.include.concept.display: the text to use in this value set.
+        """
+        display = self.references.get(concept.code, {}).get("display")
+        if not display:
+            return None
+        wanted, language = languages.tags[:1], self.language or self.provider.language
+        if wanted and not (language and closeness(wanted[0], language)):
+            return None
+        named = (d for d in self.designations(concept) if d.value == display.strip())
+        return next(filter(is_display, named), Designation(display.strip(), self.language))
 
     def searched(self, text: str, languages: Sequence[str]) -> Segment:
         """Return the part of which a name fits `text`, best first."""
@@ -138,6 +152,8 @@ class Composition:
         self.findings = Findings()
         self._trail = trail
         self._active_only = active_only
+        self._deadline = systems.context.deadline
+        self._known: dict[object, tuple[Mapping[str, Any], list[Segment]]] = {}
 
     def segments(self, value_set: Mapping[str, Any]) -> list[Segment]:
         """Return the parts of a value set in order; no concept is in two of them.
@@ -155,22 +171,22 @@ class Composition:
                 " lockedDate on the compose"
             )
             raise TxError(Issue("error", "business-rule", "vs-invalid", text))
-        includes = compose.get("include") or ()
-        excludes = compose.get("exclude") or ()
+        includes = distinct(compose.get("include") or ())
+        excludes = distinct(compose.get("exclude") or ())
         with self._trail.within(value_set):
-            self._note_versions((*includes, *excludes))
-            excluded = [
+            self._note_versions(include for _, include in (*includes, *excludes))
+            excluded = _Parts()
+            for number, exclude in excludes:
+                for part in self._included(exclude, value_set, f"exclude[{number}]"):
+                    excluded.add(part)
+            parts = [
                 part
-                for number, exclude in enumerate(excludes)
-                for part in self._included(exclude, value_set, f"exclude[{number}]")
+                for number, include in newest_first(includes)
+                for part in self._included(include, value_set, f"include[{number}]")
             ]
-            found: list[Segment] = []
-            for number, include in newest_first(includes):
-                for part in self._included(include, value_set, f"include[{number}]"):
-                    self._append(found, part, excluded)
             if "expansion" in value_set and not includes:
-                for part in self._stored(value_set):
-                    self._append(found, part, excluded)
+                parts += self._stored(value_set)
+            found = self._apart(parts, excluded)
         if compose.get("inactive") is False or self._active_only:
             found = [
                 replace(s, selection=s.selection & s.provider.active_concepts()) for s in found
@@ -181,6 +197,7 @@ class Composition:
         self, include: Mapping[str, Any], value_set: Mapping[str, Any], place: str
     ) -> list[Segment]:
         """Return the parts of one include or exclude."""
+        self._deadline.check()
         require_usable(include, place)
         imports = [self._imported(c, value_set) for c in include.get("valueSet") or ()]
         if imports or include.get("concept") or len(include.get("filter") or ()) > 1:
@@ -192,7 +209,7 @@ class Composition:
         else:
             return []
         for imported in imports:
-            parts = [_common(part, imported) for part in parts]
+            parts = [self._common(part, imported) for part in parts]
         return parts
 
     def _selected(
@@ -213,28 +230,37 @@ class Composition:
         if references:
             selection = provider.select(list(references))
             if include.get("filter"):
-                selection = selection & filtered(provider, include["filter"], place)
+                selection = selection & self._filtered(provider, include, place)
             return Segment(provider, selection, references, value_set.get("language"))
         if include.get("filter"):
-            selection = filtered(provider, include["filter"], place)
+            selection = self._filtered(provider, include, place)
             self.findings.unclosed |= selection.unclosed
             return Segment(provider, selection)
         if provider.unclosed_reason:
             self.findings.unclosed = True
             self.findings.reasons[provider.unclosed_reason] = None
-        return Segment(provider, provider.all_concepts(), whole=True)
+        return Segment(provider, provider.all_concepts())
+
+    def _filtered(
+        self, provider: CodeSystemProvider, include: Mapping[str, Any], place: str
+    ) -> Selection:
+        return filtered(provider, include["filter"], place, self._deadline)
 
     def _imported(self, canonical: str, value_set: Mapping[str, Any]) -> list[Segment]:
-        found = self._trail.imported(canonical, value_set)
-        if found is None:
-            url, _, version = canonical.partition("|")
-            name = "VS_EXP_IMPORT_UNK_PINNED" if version else "VS_EXP_IMPORT_UNK"
-            raise TxError(issue("error", "not-found", "not-found", name, url, version))
-        segments = self.segments(found)
+        """Return the parts of an imported value set, which is worked out once."""
+        key = import_key(canonical, value_set)
+        if key not in self._known:
+            imported = self._trail.imported(canonical, value_set)
+            if imported is None:
+                url, version = split_canonical(canonical)
+                name = "VS_EXP_IMPORT_UNK_PINNED" if version else "VS_EXP_IMPORT_UNK"
+                raise TxError(issue("error", "not-found", "not-found", name, url, version or ""))
+            self._known[key] = imported, self.segments(imported)
+        found, segments = self._known[key]
         if not canonical.startswith("#"):
             self.findings.use("used-valueset", canonical_of(found))
             self.findings.warn(found, canonical_of(found), value_set)
-        return segments
+        return list(segments)
 
     def _stored(self, value_set: Mapping[str, Any]) -> Iterator[Segment]:
         """Return what an expansion that came with the value set lists."""
@@ -248,21 +274,50 @@ class Composition:
             self.findings.use("used-codesystem", join_canonical(provider.url, provider.version))
             yield Segment(provider, provider.select(codes))
 
-    def _append(self, found: list[Segment], part: Segment, excluded: Sequence[Segment]) -> None:
+    def _apart(self, parts: Iterable[Segment], excluded: _Parts) -> list[Segment]:
+        """Return what is left of the parts when none holds what is excluded or in an earlier one.
+
+        Of the parts with nothing to list, one a code system remains, for its expressions.
+        """
+        found: list[Segment] = []
+        unlisted: dict[CodeSystemProvider, list[Selection]] = {}
+        held = _Parts()
+        # What is imported twice comes as the same segments.
+        for part in {id(one): one for one in parts}.values():
+            left = self._remaining(part, excluded, held)
+            if left.selection.total:
+                found.append(left)
+                held.add(left)
+            elif left.selection.unclosed:
+                unlisted.setdefault(part.provider, []).append(left.selection)
+        for provider, selections in unlisted.items():
+            found.append(Segment(provider, _evenly(selections, lambda one, other: one | other)))
+        return found
+
+    def _remaining(self, part: Segment, excluded: _Parts, held: _Parts) -> Segment:
+        """Return what of a part is neither excluded nor in an earlier part."""
+        self._deadline.check()
         selection = part.selection
-        same = [e for e in excluded if e.provider.url == part.provider.url]
-        exact = [e for e in same if e.provider.version == part.provider.version]
-        for other in exact or same:
-            selection = selection - _translated(other, part)
-        for earlier in found:
-            if earlier.provider.url != part.provider.url:
-                continue
-            if earlier.provider.version == part.provider.version:
-                overlap = selection.total
-                selection = selection - _translated(earlier, part)
-                if selection.total != overlap:
-                    self.findings.nests = False
-        found.append(replace(part, selection=selection))
+        for other in excluded.of_version(part.provider) or excluded.of_others(part.provider):
+            selection = selection - other
+        before = selection.total
+        for other in held.of_version(part.provider):
+            selection = selection - other
+        if selection.total != before:
+            self.findings.nests = False
+        return replace(part, selection=selection)
+
+    def _common(self, part: Segment, others: Sequence[Segment]) -> Segment:
+        """Return what of `part` is in any of `others`."""
+        if any(other is part for other in others):
+            return part
+        same = []
+        for other in others:
+            self._deadline.check()
+            if other.provider.url == part.provider.url:
+                same.append(part.selection & _translated(other, part.provider))
+        kept = _evenly(same, lambda one, other: one | other) if same else ListSelection(())
+        return replace(part, selection=kept)
 
     def _note_versions(self, includes: Iterable[Mapping[str, Any]]) -> None:
         seen: dict[str, set[str | None]] = {}
@@ -273,8 +328,56 @@ class Composition:
             self.findings.versioned = True
 
 
+class _Parts:
+    """Parts of a value set joined by code system and version.
+
+    Few joined selections stand for many parts: those made of as many parts as another one are
+    joined with it, so that each part is joined again only as often as the number doubles.
+    """
+
+    def __init__(self) -> None:
+        self._joined: dict[str, dict[_Kind, list[tuple[int, Selection]]]] = {}
+        self._others: dict[tuple[str, str | None], list[Selection]] = {}
+
+    def add(self, part: Segment) -> None:
+        """Join a part with those before it."""
+        url, version = part.provider.url, part.provider.version
+        # Joining a list and a set would list the set.
+        key = (version, bool(part.references))
+        joined = self._joined.setdefault(url, {}).setdefault(key, [])
+        count, selection = 1, part.selection
+        while joined and joined[-1][0] <= count:
+            more, earlier = joined.pop()
+            count, selection = count + more, earlier | selection
+        joined.append((count, selection))
+
+    def of_version(self, provider: CodeSystemProvider) -> list[Selection]:
+        """Return the selections of this version of this code system."""
+        return [
+            selection
+            for (version, _), joined in self._joined.get(provider.url, {}).items()
+            if version == provider.version
+            for _, selection in joined
+        ]
+
+    def of_others(self, provider: CodeSystemProvider) -> list[Selection]:
+        """Return those of other versions, as selections of `provider`; complete by then."""
+        key = (provider.url, provider.version)
+        if key not in self._others:
+            self._others[key] = [
+                provider.select([concept.code for concept in selection.iterate()])
+                for (version, _), joined in self._joined.get(provider.url, {}).items()
+                if version != provider.version
+                for _, selection in joined
+            ]
+        return self._others[key]
+
+
 def filtered(
-    provider: CodeSystemProvider, filters: Sequence[Mapping[str, Any]], place: str
+    provider: CodeSystemProvider,
+    filters: Sequence[Mapping[str, Any]],
+    place: str,
+    deadline: Deadline,
 ) -> Selection:
     """Return the concepts that meet all of `include.filter`.
 
@@ -283,7 +386,7 @@ def filtered(
     TxError
         A filter has no value, or the code system does not understand it.
     """
-    found: Selection | None = None
+    found: dict[tuple[str, str, str], Selection] = {}
     for number, entry in enumerate(filters):
         prop, op, value = entry.get("property", ""), entry.get("op", ""), entry.get("value")
         if not value:
@@ -300,9 +403,12 @@ def filtered(
                 ),
                 status=400,
             )
-        selection = provider.filter(prop, op, str(value))
-        found = selection if found is None else found & selection
-    return found if found is not None else provider.all_concepts()
+        deadline.check()
+        if (prop, op, value) not in found:
+            found[prop, op, value] = provider.filter(prop, op, str(value))
+    if not found:
+        return provider.all_concepts()
+    return _evenly(list(found.values()), lambda one, other: one & other)
 
 
 def require_usable(include: Mapping[str, Any], place: str) -> None:
@@ -344,32 +450,49 @@ def supplements_named_by(value_set: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _common(part: Segment, others: Sequence[Segment]) -> Segment:
-    """Return what of `part` is in any of `others`."""
-    same = [o for o in others if o.provider.url == part.provider.url]
-    kept: Selection = ListSelection(())
-    for number, other in enumerate(same):
-        more = part.selection & _translated(other, part)
-        kept = more if number == 0 else kept | more
-    return replace(part, selection=kept)
+def _evenly(
+    selections: Sequence[Selection], join: Callable[[Selection, Selection], Selection]
+) -> Selection:
+    """Return the selections joined in order, by halves: what is made of thousands is not deep."""
+    joined = list(selections)
+    while len(joined) > 1:
+        pairs = zip(joined[::2], joined[1::2], strict=False)
+        joined = [join(one, other) for one, other in pairs] + joined[len(joined) // 2 * 2 :]
+    return joined[0]
 
 
-def _translated(other: Segment, into: Segment) -> Selection:
-    """Return the selection of `other` as one of the provider of `into`, which is of its url."""
-    if other.provider is into.provider or other.provider.version == into.provider.version:
+def _translated(other: Segment, into: CodeSystemProvider) -> Selection:
+    """Return the selection of `other` as one of the provider `into`, which is of its url."""
+    if other.provider is into or other.provider.version == into.version:
         return other.selection
-    return into.provider.select([c.code for c in other.selection.iterate()])
+    return into.select([c.code for c in other.selection.iterate()])
+
+
+def distinct(
+    includes: Sequence[Mapping[str, Any]],
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the includes with their numbers; of equal ones the first, as more add nothing."""
+    if len(includes) < 2:
+        return list(enumerate(includes))
+    found: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    for number, include in enumerate(includes):
+        found.setdefault(json.dumps(include, sort_keys=True, default=str), (number, include))
+    return list(found.values())
 
 
 def newest_first(
-    includes: Sequence[Mapping[str, Any]],
+    includes: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> list[tuple[int, Mapping[str, Any]]]:
-    """Return the includes with their numbers, those of one code system newest version first."""
-    numbered = list(enumerate(includes))
-    systems = {i.get("system") for i in includes if i.get("version")}
-    for system in systems:
-        places = [n for n, i in numbered if i.get("system") == system and i.get("version")]
-        ordered = sorted(places, key=lambda n: version_key(includes[n]["version"]), reverse=True)
-        for place, number in zip(places, ordered, strict=True):
-            numbered[place] = (number, includes[number])
-    return numbered
+    """Return the numbered includes, those of one code system newest version first."""
+    found = list(includes)
+    places: dict[str | None, list[int]] = {}
+    for place, (_, include) in enumerate(includes):
+        if include.get("version"):
+            places.setdefault(include.get("system"), []).append(place)
+    for taken in places.values():
+        ordered = sorted(
+            taken, key=lambda place: version_key(includes[place][1]["version"]), reverse=True
+        )
+        for place, other in zip(taken, ordered, strict=True):
+            found[place] = includes[other]
+    return found

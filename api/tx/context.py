@@ -6,10 +6,12 @@ The server's own content stands behind `Registry`; a request may bring resources
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from api.errors import LimitError, RequestError
 from api.tx.languages import LanguagePreference
 from api.tx.parameters import Parameters
 from api.tx.provider import CodeSystemProvider
@@ -34,6 +36,9 @@ class Registry(Protocol):
     def value_sets(self, url: str) -> Sequence[Json]:
         """Return the versions of a value set."""
 
+    def systems_of_value_set(self, url: str) -> Sequence[CodeSystemProvider]:
+        """Return the code systems whose `valueSet`, the set of all their codes, is `url`."""
+
     def concept_maps(self) -> Sequence[Json]:
         """Return all concept maps."""
 
@@ -49,6 +54,38 @@ class Limits:
     """Concepts in an expansion that was not paged."""
     depth: int = 30
     """Value sets that import one another."""
+    seconds: float = 20.0
+    """The time that value sets may take to be worked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the work on one request ends, done or not."""
+
+    seconds: float
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """Return the deadline that is so far away from now."""
+        return cls(seconds, time.monotonic() + seconds)
+
+    def check(self) -> None:
+        """Raise when it is over.
+
+        Raises
+        ------
+        LimitError
+            422: the request asks for more work than one may.
+        """
+        if time.monotonic() >= self.at:
+            raise LimitError(
+                "request",
+                f"the work on it has taken {self.seconds:g} seconds",
+                f"at most {self.seconds:g} seconds",
+                "Ask for less: fewer or simpler includes and filters, or value sets in parts.",
+                status=422,
+            )
 
 
 @dataclass(slots=True)
@@ -72,6 +109,7 @@ class StaticRegistry:
     _supplements: list[Json] = field(init=False, default_factory=list)
     _value_sets: dict[str, list[Json]] = field(init=False, default_factory=dict)
     _concept_maps: list[Json] = field(init=False, default_factory=list)
+    _by_value_set: dict[str, list[CodeSystemProvider]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         sorted_ = Shelf(self.resources)
@@ -81,6 +119,9 @@ class StaticRegistry:
             versions.sort(key=lambda p: version_key(p.version), reverse=True)
             chosen = [p for p in versions if p.version == self.defaults.get(url)]
             versions[:] = chosen + [p for p in versions if p not in chosen]
+            for provider in versions:
+                if value_set_url := _value_set_of(provider):
+                    self._by_value_set.setdefault(value_set_url, []).append(provider)
         self._supplements = sorted_.supplements
         for value_set in sorted_.value_sets:
             self._value_sets.setdefault(value_set.get("url", ""), []).append(value_set)
@@ -99,6 +140,10 @@ class StaticRegistry:
     def value_sets(self, url: str) -> Sequence[Json]:
         """Return the versions of a value set, the newest first."""
         return self._value_sets.get(url, ())
+
+    def systems_of_value_set(self, url: str) -> Sequence[CodeSystemProvider]:
+        """Return the code systems whose value set of all codes is `url`."""
+        return self._by_value_set.get(url, ())
 
     def concept_maps(self) -> Sequence[Json]:
         """Return all concept maps."""
@@ -165,6 +210,7 @@ class TxContext:
     languages: LanguagePreference = field(default_factory=LanguagePreference)
     supplements: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    deadline: Deadline = field(default_factory=lambda: Deadline.after(Limits().seconds))
     accept_language: str | None = None
 
     @classmethod
@@ -178,10 +224,12 @@ class TxContext:
     ) -> TxContext:
         """Return the context of an operation called with a Parameters resource."""
         asked = Parameters.of(parameters)
+        limits = limits or Limits()
         made = cls(
             registry=registry,
-            own=Shelf(map(_well_formed, asked.resources("tx-resource"))),
-            limits=limits or Limits(),
+            own=Shelf(_well_formed(one.get("resource")) for one in asked.all("tx-resource")),
+            limits=limits,
+            deadline=Deadline.after(limits.seconds),
             accept_language=accept_language,
         )
         return made.wishing(asked)
@@ -191,7 +239,7 @@ class TxContext:
         return replace(
             self,
             rules=tuple(
-                VersionRule(mode, *_url_and_version(canonical))
+                VersionRule(mode, *_rule(name, canonical))
                 for name, mode in _RULES.items()
                 for canonical in asked.texts(name)
             ),
@@ -227,7 +275,7 @@ class TxContext:
 
     def value_set(self, url: str, version: str | None = None) -> Json | None:
         """Return a value set by canonical; implicit value sets are made on the way."""
-        url, _, inside = url.partition("|")
+        url, inside = split_canonical(url)
         version = version or inside or self.value_set_versions.get(url)
         mine = [v for v in self.own.value_sets if v.get("url") == url]
         mine.sort(key=lambda v: version_key(v.get("version")), reverse=True)
@@ -242,6 +290,24 @@ class TxContext:
             made = resolver(url, version, self)
             if made is not None:
                 return made
+        return self._value_set_of_system(url, version)
+
+    def _value_set_of_system(self, url: str, version: str | None) -> Json | None:
+        """Return all codes of the code system whose `valueSet` is `url`; their version is one."""
+        mine = (one for one in self.own.code_systems if _value_set_of(one) == url)
+        for provider in (*mine, *self.registry.systems_of_value_set(url)):
+            if version is not None and not matches(version, provider.version):
+                continue
+            include: Json = {"system": provider.url}
+            found: Json = {"resourceType": "ValueSet", "url": url, "status": "active"}
+            if provider.version:
+                found["version"] = provider.version
+            if version is not None:
+                include["version"] = provider.version
+            for element in ("name", "title", "status", "experimental"):
+                if element in provider.metadata:
+                    found[element] = provider.metadata[element]
+            return {**found, "compose": {"include": [include]}}
         return None
 
     def concept_maps(self) -> list[Json]:
@@ -260,11 +326,53 @@ _RULES = {
 }
 
 
-def _well_formed(resource: Json) -> Json:
-    kind = resource.get("resourceType")
-    if kind in {"CodeSystem", "ValueSet"}:
-        require_shape(resource, str(kind), f"tx-resource {kind}")
-    return resource
+def require_kind(resource: Any, name: str, *kinds: str) -> Json:
+    """Return the resource of the parameter `name` when it is one, and of one of these types.
+
+    Raises
+    ------
+    RequestError
+        400: it is something else.
+    """
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind not in kinds:
+        found = f"a {kind[:64]}" if isinstance(kind, str) else "no resource"
+        raise RequestError(
+            f"Parameters.parameter {name}",
+            f"it is {found}",
+            f"a resource: {' or '.join(kinds)}",
+            "Send it as the resource of the parameter, or leave the parameter out.",
+            issue="structure",
+        )
+    found_resource: Json = resource
+    return found_resource
+
+
+def _well_formed(resource: Any) -> Json:
+    found = require_kind(resource, "tx-resource", "CodeSystem", "ValueSet", "ConceptMap")
+    kind = found["resourceType"]
+    if kind != "ConceptMap":
+        require_shape(found, kind, f"tx-resource {kind}")
+    return found
+
+
+def _rule(name: str, canonical: str) -> tuple[str, str]:
+    """Return the parts of a rule on versions, which is nothing without a version."""
+    url, version = split_canonical(canonical)
+    if not url or not version:
+        raise RequestError(
+            f"Parameters.parameter {name}",
+            f"'{canonical[:200]}' names no version of a code system",
+            "system|version, such as http://loinc.org|2.56",
+            "Add the version, or leave the parameter out.",
+            issue="value",
+        )
+    return url, version
+
+
+def _value_set_of(provider: CodeSystemProvider) -> str:
+    """Return the url of the value set of all codes, empty where the code system names none."""
+    return split_canonical(str(provider.metadata.get("valueSet", "")))[0]
 
 
 def _url_and_version(canonical: str) -> tuple[str, str]:

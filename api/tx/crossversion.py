@@ -33,6 +33,14 @@ def fields(text: str) -> tuple[Field, ...]:
     return tuple(Field(name, kind.rstrip("*"), kind.endswith("*")) for name, _, kind in found)
 
 
+# R5 5.0.0, CanonicalResource and MetadataResource: what all three types have beyond R4.
+COMMON: Final = fields(
+    "versionAlgorithm:[x] copyrightLabel:string approvalDate:date lastReviewDate:date"
+    " effectivePeriod:Period topic:CodeableConcept* author:ContactDetail* editor:ContactDetail*"
+    " reviewer:ContactDetail* endorser:ContactDetail* relatedArtifact:RelatedArtifact*"
+)
+
+
 def lower(node: Json, prefix: str, fields: Sequence[Field]) -> Json:
     """Return `node` with elements that only R5 has as extensions."""
     found = dict(node)

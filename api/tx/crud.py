@@ -24,6 +24,14 @@ _MINIMAL: Final = re.compile(r"return\s*=\s*\"?minimal", re.IGNORECASE)
 _ETAG: Final = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
+class _IsThereError(Exception):
+    """What was to be created only if it is not there is there."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__()
+        self.held = held
+
+
 class Editor:
     """Keeps the terminology resources of a site, beside those that come with Bodysite."""
 
@@ -90,11 +98,21 @@ class Editor:
 
     def _create(self, asked: Asked, kind: str) -> Answer:
         condition = asked.headers.get("if-none-exist")
-        if condition is not None:
-            found = self._matching(kind, parse_qsl(condition.lstrip("?"), keep_blank_values=True))
+        if condition is None:
+            return self._put(asked, kind, uuid4().hex, lambda _: None)
+        pairs = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
+
+        def check(_: int | None) -> None:
+            found = self._matching(kind, pairs)
             if found:
-                return Answer(found[0].form(asked.release), 200, _headers(found[0]))
-        return self._put(asked, kind, uuid4().hex, lambda _: None)
+                raise _IsThereError(found[0])
+
+        try:
+            check(None)
+            # Once more where nobody else can write: another client may be as fast.
+            return self._put(asked, kind, uuid4().hex, check)
+        except _IsThereError as error:
+            return Answer(error.held.form(asked.release), 200, _headers(error.held))
 
     def _conditional_update(self, asked: Asked, kind: str) -> Answer:
         conditions = [(name, value) for name, value in asked.query if not name.startswith("_")]
@@ -106,9 +124,35 @@ class Editor:
                 "Say which resource is to be updated.",
                 issue="required",
             )
+        own_id = _resource(asked, kind).get("id")
         found = self._matching(kind, conditions)
-        resource_id = found[0].id if found else uuid4().hex
-        return self._put(asked, kind, resource_id, _precondition(asked))
+        if not found and isinstance(own_id, str) and self._service.find(kind, own_id) is not None:
+            raise _conflict(
+                f"{kind}.id",
+                f"'{own_id[:64]}' is here already, and does not meet the conditions",
+                "an id that is free, or conditions that the resource meets",
+                status=409,
+            )
+        if found and own_id not in {None, found[0].id}:
+            raise RequestError(
+                f"{kind}.id",
+                f"'{str(own_id)[:64]}' is not the id of what meets the conditions",
+                found[0].id,
+                "Leave the id out, or put the right one.",
+                issue="value",
+            )
+        # FHIR R4, 3.1.0.7.1: with an id of its own, what is new gets that one.
+        resource_id = found[0].id if found else own_id or uuid4().hex
+        precondition = _precondition(asked)
+
+        def check(version_id: int | None) -> None:
+            precondition(version_id)
+            if [one.id for one in self._matching(kind, conditions)] != [one.id for one in found]:
+                raise _conflict(
+                    kind, "what meets the conditions has changed meanwhile", "no other writer"
+                )
+
+        return self._keep(asked, kind, resource_id, check)
 
     def _matching(self, kind: str, pairs: Sequence[tuple[str, str]]) -> list[Held]:
         """Return the one resource that meets conditions, or none; several are refused."""
@@ -125,15 +169,21 @@ class Editor:
         return found
 
     def _update(self, asked: Asked, kind: str, resource_id: str) -> Answer:
-        if not _ID.fullmatch(resource_id):
+        return self._keep(asked, kind, resource_id, _precondition(asked))
+
+    def _keep(
+        self, asked: Asked, kind: str, resource_id: Any, check: Callable[[int | None], None]
+    ) -> Answer:
+        """Store a resource under an id that the client has chosen."""
+        if not isinstance(resource_id, str) or not _ID.fullmatch(resource_id):
             raise RequestError(
                 f"{kind}/id",
-                f"'{resource_id[:64]}' is no logical id",
+                f"'{str(resource_id)[:64]}' is no logical id",
                 "1 to 64 of A-Z, a-z, 0-9, '-' and '.'",
                 "Choose another id.",
                 issue="value",
             )
-        return self._put(asked, kind, resource_id, _precondition(asked))
+        return self._put(asked, kind, resource_id, check)
 
     def _put(
         self, asked: Asked, kind: str, resource_id: str, check: Callable[[int | None], None]
@@ -225,9 +275,9 @@ def _precondition(asked: Asked) -> Callable[[int | None], None]:
     return check
 
 
-def _conflict(where: str, what: str, expected: str) -> RequestError:
+def _conflict(where: str, what: str, expected: str, *, status: int = 412) -> RequestError:
     return RequestError(
-        where, what, expected, "Read the resource and try again.", status=412, issue="conflict"
+        where, what, expected, "Read the resource and try again.", status=status, issue="conflict"
     )
 
 

@@ -6,26 +6,44 @@ it. FHIR R4 and R5 go in and out here; everything behind works in R5.
 
 from __future__ import annotations
 
+import logging
+import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from api.errors import RequestError
-from api.outcome import outcome_of, status_of
+import sqlalchemy as sa
+
+from api.errors import LimitError, RequestError, place_of
+from api.outcome import outcome, outcome_of, outcome_of_status, status_of
 from api.tx import requests
 from api.tx.answers import Answer, Asked
 from api.tx.checks import problems_of_form
-from api.tx.context import Limits
+from api.tx.context import Limits, Registry
 from api.tx.crud import Editor
 from api.tx.operations import BY_PATH, Call, Operation
+from api.tx.parameters import whole_number
+from api.tx.quick import is_quick
 from api.tx.r4 import resource_to_r5
 from api.tx.resources_store import R4, TYPES
 from api.tx.service import TerminologyService
 from terminology.errors import BodySiteError
 
+logger = logging.getLogger(__name__)
+
 Json = dict[str, Any]
 MAX_BATCH: Final = 1000
+STORE_FAILED: Final = (
+    "The store does not answer. Try again later; what is sent twice is stored once."
+)
+_UNEXPECTED: Final = (
+    "The server failed unexpectedly at this entry. Its log names the kind of error and the place."
+    " Please report both."
+)
+# RFC 3986: an address with a scheme, or without one of another host.
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _TOO_COSTLY: Final = "x-too-costly-threshold"
 
 
@@ -38,13 +56,21 @@ class Dispatcher:
         Of a search.
     limits
         How much one operation may cost.
+    batch_seconds
+        Time for the entries of one batch; those that are left over are refused.
     """
 
     def __init__(
-        self, service: TerminologyService, page_size: int, max_page_size: int, limits: Limits
+        self,
+        service: TerminologyService,
+        page_size: int,
+        max_page_size: int,
+        limits: Limits,
+        batch_seconds: float,
     ) -> None:
         self.service = service
         self._limits = limits
+        self._batch_seconds = batch_seconds
         self._editor = Editor(service, page_size, max_page_size)
 
     @staticmethod
@@ -69,7 +95,10 @@ class Dispatcher:
             case (kind, "_search") if kind in TYPES and asked.method == "POST":
                 return self._search(asked)
             case (*_, last) if last.startswith("$"):
-                return self._operate(asked)
+                operation = self.operation(asked.path)
+                if operation is None:
+                    raise _nowhere()
+                return self._operate(operation, _entries(operation, asked), asked)
             case (kind,) | (kind, _) if kind in TYPES:
                 return self._editor.answer(asked)
         raise _nowhere()
@@ -80,19 +109,38 @@ class Dispatcher:
         found = self._editor.search(asked, asked.path[0], [*asked.query, *pairs])
         return Answer(found)
 
-    def _operate(self, asked: Asked) -> Answer:
+    def answer_at_once(self, asked: Asked) -> Answer | None:
+        """Return the answer when it takes microseconds and no look at the database, else `None`.
+
+        Raises
+        ------
+        BodySiteError
+            The request cannot be answered as it stands.
+        """
         operation = self.operation(asked.path)
-        if operation is None:
-            raise _nowhere()
-        if asked.method not in {"GET", "POST"}:
-            raise _wrong_method()
-        name = f"${operation.name}"
-        entries = requests.of_query(name, asked.query)
-        if asked.body is not None:
-            entries += _of_body(operation, asked.body)
+        if operation is None or not operation.quick or len(asked.path) != 2:
+            return None
+        entries = _entries(operation, asked)
+        releases = self.service.releases if operation.neighbours else ()
+        if not is_quick(entries, releases):
+            return None
+        registry = self.service.registry_at_once(asked.release)
+        return None if registry is None else self._operate(operation, entries, asked, registry)
+
+    def _operate(
+        self,
+        operation: Operation,
+        entries: list[Json],
+        asked: Asked,
+        registry: Registry | None = None,
+    ) -> Answer:
+        """Answer a call; `registry` is what it sees, when that is known already."""
         request: Json = {"resourceType": "Parameters", "parameter": entries}
+        problem = _first_problem(entries, asked) if operation.checks else None
+        if problem is not None:
+            raise problem
         try:
-            return Answer(self._run(operation, request, asked))
+            return Answer(self._run(operation, request, asked, registry))
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             # What a request brings along is checked only where it went wrong: most are good, and
             # checking takes longer than answering.
@@ -101,7 +149,9 @@ class Dispatcher:
                 raise
             raise problem from error
 
-    def _run(self, operation: Operation, request: Json, asked: Asked) -> Json:
+    def _run(
+        self, operation: Operation, request: Json, asked: Asked, registry: Registry | None
+    ) -> Json:
         if asked.release == R4 and asked.body is not None:
             request = resource_to_r5(request)
         _refuse(operation, request)
@@ -114,6 +164,7 @@ class Dispatcher:
             asked.release,
             accept_language=asked.headers.get("accept-language"),
             limits=_lowered(self._limits, asked.headers),
+            registry=registry,
         )
         found = operation.run(Call(request, context, self.service))
         return operation.in_form(found, asked.release, request)
@@ -175,22 +226,47 @@ class Dispatcher:
                 issue="too-costly",
             )
         found: Json = {"resourceType": "Bundle", "type": "batch-response"}
-        answers = [self._entry(entry, asked) for entry in entries]
+        end = time.monotonic() + self._batch_seconds
+        answers = [self._entry(entry, asked, end) for entry in entries]
         if answers:
             found["entry"] = answers
         return Answer(found)
 
-    def _entry(self, entry: Any, asked: Asked) -> Json:
+    def _entry(self, entry: Any, asked: Asked, end: float) -> Json:
+        """Return the answer to one entry; whatever goes wrong with it, the others stand."""
         try:
-            answer = self.answer(_entry_asked(entry, asked))
+            if time.monotonic() > end:
+                raise _no_time(self._batch_seconds)
+            one = _entry_asked(entry, asked)
+            head = one.method == "HEAD"
+            answer = self.answer(replace(one, method="GET") if head else one)
         except BodySiteError as error:
             return _failed(status_of(error), outcome_of(error))
+        except sa.exc.OperationalError as error:
+            # The statement and its values may hold what a client sent: the type alone is logged.
+            logger.error("the store failed: %s", type(error).__name__)
+            return _failed(503, outcome("error", "transient", STORE_FAILED))
+        except Exception as error:  # noqa: BLE001
+            logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
+            return _failed(500, outcome_of_status(500, _UNEXPECTED))
         response: Json = {"status": str(answer.status)}
         for header, name in (("Location", "location"), ("ETag", "etag")):
             if header in answer.headers:
                 response[name] = answer.headers[header]
         body = requests.parse(answer.body.encode()) if isinstance(answer.body, str) else answer.body
-        return {"response": response} if body is None else {"resource": body, "response": response}
+        if body is None or head:
+            return {"response": response}
+        return {"resource": body, "response": response}
+
+
+def _entries(operation: Operation, asked: Asked) -> list[Json]:
+    """Return the parameters of a request: those of the address, then those of the body."""
+    if asked.method != "POST" and (asked.method != "GET" or operation.changes):
+        raise _wrong_method()
+    entries = requests.of_query(f"${operation.name}", asked.query)
+    if asked.body is not None:
+        entries += _of_body(operation, asked.body)
+    return entries
 
 
 def _of_body(operation: Operation, body: bytes | Json) -> list[Json]:
@@ -218,8 +294,8 @@ def _entry_asked(entry: Any, asked: Asked) -> Asked:
             "Correct the entry.",
             issue="required",
         )
-    parts = urlsplit(request["url"].removeprefix(asked.base).lstrip("/"))
-    path = tuple(unquote(one) for one in parts.path.split("/") if one)
+    below, _, query = _below(request["url"], asked.base).partition("?")
+    path = tuple(unquote(one) for one in below.split("/") if one)
     if not path:
         raise _nowhere()
     headers = dict(asked.headers)
@@ -232,10 +308,35 @@ def _entry_asked(entry: Any, asked: Asked) -> Asked:
         asked.release,
         request["method"].upper(),
         path,
-        parse_qsl(parts.query, keep_blank_values=True),
+        parse_qsl(query, keep_blank_values=True),
         resource if isinstance(resource, dict) else None,
         headers,
         asked.base,
+    )
+
+
+def _below(url: str, base: str) -> str:
+    """Return the part of an entry's address under the base; it may have been sent without."""
+    if base and url.startswith(f"{base}/"):
+        return url[len(base) :]
+    if _ABSOLUTE.match(url):
+        raise RequestError(
+            "Bundle.entry.request.url",
+            f"'{url[:100]}' is no address of this service",
+            f"an address below {base}",
+            "Write it without the base.",
+            issue="value",
+        )
+    return url
+
+
+def _no_time(seconds: float) -> LimitError:
+    return LimitError(
+        "Bundle.entry",
+        f"the time for the batch, {seconds:g} seconds, was over",
+        "entries that take less time",
+        "Send this entry again, in another batch.",
+        status=503,
     )
 
 
@@ -263,10 +364,10 @@ def _first_problem(entries: Sequence[Json], asked: Asked) -> RequestError | None
 
 def _lowered(limits: Limits, headers: Mapping[str, str]) -> Limits:
     """Return the limits of a request, which may ask for a lower one than the server's."""
-    text = headers.get(_TOO_COSTLY, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    wanted = whole_number(headers.get(_TOO_COSTLY, ""))
+    if wanted is None:
         return limits
-    return replace(limits, expansion=min(int(text), limits.expansion))
+    return replace(limits, expansion=min(wanted, limits.expansion))
 
 
 def _version_parameter(operation: Operation, resource: Json) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from api.tx.compose import Composition, Segment, supplements_named_by
 from api.tx.context import TxContext
@@ -22,6 +23,8 @@ from api.tx.versions import split_canonical
 _DEFINITION: Final = frozenset(
     {"purpose", "compose", "description", "contact", "copyright", "publisher", "extension"}
 )
+# RFC 3986, 2: reserved and unreserved ones, and the mark of what is encoded already.
+_URI_CHARACTERS: Final = ":/?#[]@!$&'()*+,;=-._~%"
 _NEVER: Final = frozenset({"id", "meta", "text", "contained", "implicitRules", "expansion"})
 
 
@@ -51,12 +54,9 @@ def expand(parameters: Json, context: TxContext) -> Json:
     segments = composition.segments(value_set)
     systems.require_supplements()
     segments = _restricted(segments, options, seen)
-    if options.filter and any(segment.whole for segment in segments):
-        # What is found in a whole code system is a list by fit, no extract of its tree.
-        findings.nests = False
     total = sum(segment.selection.total for segment in segments)
     _refuse_too_many(value_set, total, options, seen)
-    builder = ExpansionBuilder(options, seen.languages, findings)
+    builder = ExpansionBuilder(options, seen.languages, findings, seen.deadline)
     if findings.nests and _may_nest(segments, total, options) and not findings.unclosed:
         contains = builder.tree(segments)
     else:
@@ -78,6 +78,7 @@ def _restricted(
     unwanted = [split_canonical(canonical) for canonical in options.exclude_systems]
     found = []
     for segment in segments:
+        context.deadline.check()
         provider = segment.provider
         if any(url == provider.url and v in {None, provider.version} for url, v in unwanted):
             continue
@@ -126,4 +127,7 @@ def _described(value_set: Mapping[str, Any], options: ExpandOptions) -> Json:
     left_out = _NEVER if options.include_definition else _NEVER | _DEFINITION
     found = {key: value for key, value in value_set.items() if key not in left_out}
     found.setdefault("status", "unknown")
+    if "url" in found:
+        # An expression constraint has blanks and "|", which no URI may have.
+        found["url"] = quote(found["url"], safe=_URI_CHARACTERS)
     return found

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from api.tx.compose import Findings, Segment
+from api.tx.context import Deadline
 from api.tx.languages import LanguagePreference
 from api.tx.naming import shown_designation
 from api.tx.options import ExpandOptions
@@ -64,11 +65,16 @@ class ExpansionBuilder:
     """Writes the concepts of one expansion and gathers the properties that they have."""
 
     def __init__(
-        self, options: ExpandOptions, languages: LanguagePreference, findings: Findings
+        self,
+        options: ExpandOptions,
+        languages: LanguagePreference,
+        findings: Findings,
+        deadline: Deadline,
     ) -> None:
         self._options = options
         self._languages = languages
         self._findings = findings
+        self._deadline = deadline
         self._properties: dict[str, Json] = {}
 
     def page(self, segments: Sequence[Segment]) -> list[Json]:
@@ -89,6 +95,7 @@ class ExpansionBuilder:
             for concept in segment.selection.iterate():
                 entries[concept.code] = self._entry(segment, concept)
             for concept in segment.selection.iterate():
+                self._deadline.check()
                 above = self._nearest(segment, concept, entries)
                 if len(above) > 1:
                     return self.page(segments)
@@ -144,6 +151,7 @@ class ExpansionBuilder:
         return list(found)
 
     def _entry(self, segment: Segment, concept: Concept) -> Json:
+        self._deadline.check()
         provider = segment.provider
         status = provider.status(concept)
         entry: Json = {"system": provider.url}
@@ -162,7 +170,9 @@ class ExpansionBuilder:
             entry["inactive"] = True
         entry["code"] = concept.code
         designations = segment.designations(concept)
-        shown = shown_designation(provider, concept, designations, self._languages)
+        shown = segment.own_name(concept, self._languages) or shown_designation(
+            provider, concept, designations, self._languages
+        )
         if shown is not None and shown.value:
             entry["display"] = shown.value
         if self._options.include_designations:

@@ -37,6 +37,15 @@ def closure(start: Node, *, up: bool = False) -> Iterator[Node]:
         pending.extend(reversed(node.parents if up else node.children))
 
 
+def concepts_of(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the concepts of a CodeSystem, however deep, in the order in which they are written."""
+    waiting = list(reversed(resource.get("concept") or ()))
+    while waiting:
+        concept = waiting.pop()
+        yield concept
+        waiting.extend(reversed(concept.get("concept") or ()))
+
+
 def link(parent: Node, child: Node) -> None:
     """Put `child` right below `parent`; nothing lies below itself."""
     if parent is not child and parent not in child.parents:

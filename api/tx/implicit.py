@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from api.tx.context import TxContext
+from api.tx.errors import TxError
 from api.tx.implicit_maps import ImplicitMap, implicit_map, map_refsets
 from api.tx.snomed import SnomedProvider
 from api.tx.snomed_editions import is_implicit
@@ -44,12 +45,17 @@ def implicit_value_set(url: str, version: str | None, context: TxContext) -> Jso
     version
         A version asked for with the value set; it then has to be one that the release has.
     """
-    if not is_implicit(url, VALUE_SETS):
+    base, mark, form = url.partition(VALUE_SETS)
+    if not mark or not (is_implicit(url, VALUE_SETS) or _is_release(context, base)):
         return None
-    base, _, form = url.partition(VALUE_SETS)
     wanted = version or _version_of(base)
     provider = snomed_provider(context, wanted)
     if provider is None:
+        systems = Systems(context)
+        ruled = systems.version_for(SNOMED, None)
+        if wanted is None and ruled is not None and context.code_systems(SNOMED):
+            # The value set is all right; it is a rule of the request that no release meets.
+            raise TxError(systems.unknown(SNOMED, ruled, expanding=True))
         return None
     definition = _definition(provider, unquote(form))
     if definition is None:
@@ -100,6 +106,11 @@ def snomed_provider(context: TxContext, version: str | None) -> SnomedProvider |
         ):
             return provider
     return None
+
+
+def _is_release(context: TxContext, base: str) -> bool:
+    """Return whether `base` is the version URI of a release, whatever its form."""
+    return any(provider.version == base for provider in context.code_systems(SNOMED))
 
 
 def _version_of(base: str) -> str | None:

@@ -97,6 +97,7 @@ class Inquiry:
     inactive: tuple[str, str] | None = None
     status: str | None = None
     normal_form: str | None = None
+    _noted: bool = False
     _messages: dict[str, None] = field(default_factory=dict)
 
     def mark(self) -> Inquiry:
@@ -121,6 +122,15 @@ class Inquiry:
         if found not in self.issues:
             self.issues.append(found)
 
+    def absorb(self, other: Inquiry) -> None:
+        """Add what another inquiry has found, as if it had been found here."""
+        for found in other.issues:
+            self.add(found, spoken=found.text in other._messages)
+        self.unknown_systems |= other.unknown_systems
+        self.normal_form = other.normal_form or self.normal_form
+        if self.inactive is None and other._noted:
+            self.status, self.inactive, self._noted = other.status, other.inactive, True
+
     def exchange(self, old: Issue, new: Issue) -> None:
         """Put `new` where `old` was; the message says the new one."""
         self.issues = [new if found == old else found for found in self.issues]
@@ -140,6 +150,7 @@ class Inquiry:
     def note_status(self, trial: Trial, status: ConceptStatus) -> None:
         """Remember the first inactive concept, and until then the status of the last."""
         if self.inactive is None:
+            self._noted = True
             self.status = status.status
             if status.inactive:
                 self.inactive = (trial.path, trial.code)

@@ -16,7 +16,7 @@ from api.concept_maps import EQUIVALENCE as OF_PREDICATE
 from api.concept_maps import RELATED_TO as R4_RELATED
 from api.tx.mapgroups import elements_of, mappings_to
 from api.tx.parameters import value_of
-from api.tx.r4 import COMMENT_EXTENSION, EQUIVALENCE, EQUIVALENCE_EXTENSION, RELATIONSHIP
+from api.tx.r4_maps import COMMENT_EXTENSION, EQUIVALENCE, EQUIVALENCE_EXTENSION, RELATIONSHIP
 from api.tx.versions import join_canonical, matches, split_canonical
 from terminology.concept import SNOMED, Coding, Laterality
 from terminology.crosswalk import Crosswalk

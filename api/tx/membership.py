@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.tx.code_issues import deprecated_in, differs_by_case, unknown_code
-from api.tx.compose import Composition, filtered, listed_in, newest_first, require_usable
+from api.tx.compose import (
+    Composition,
+    distinct,
+    filtered,
+    listed_in,
+    newest_first,
+    require_usable,
+)
 from api.tx.errors import TxError
 from api.tx.inquiry import Inquiry, Trial
 from api.tx.issues import Issue
@@ -15,12 +23,28 @@ from api.tx.options import ValidateOptions
 from api.tx.provider import CodeSystemProvider, Concept, Designation, Json, Selection
 from api.tx.resource_provider import designation_of
 from api.tx.systems import Systems
-from api.tx.value_sets import ValueSetTrail, canonical_of, unresolved
+from api.tx.value_sets import ValueSetTrail, canonical_of, import_key, unresolved
 from api.tx.versions import join_canonical, matches, version_key
 
 
 class UnresolvedImportError(TxError):
     """A value set imports another that is not here; validation answers with ``result: false``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a checker found out about one coding; the trial says what the coding means."""
+
+    verdict: bool | None
+    findings: Inquiry
+    trial: Trial
+
+
+@dataclass(slots=True)
+class _Workings:
+    """The checkers of the imported value sets of one validation: one each, however often named."""
+
+    checkers: dict[object, ValueSetChecker] = field(default_factory=dict)
 
 
 class ValueSetChecker:
@@ -29,9 +53,11 @@ class ValueSetChecker:
     Parameters
     ----------
     inquiry
-        Gathers what is found; shared with the checkers of imported value sets.
+        Gathers what is found.
     internal
         Whether the value set stands for a whole code system and was made for this validation.
+    workings
+        Shared with the checker of the value set that imports this one.
     """
 
     def __init__(
@@ -43,18 +69,24 @@ class ValueSetChecker:
         inquiry: Inquiry,
         *,
         internal: bool = False,
+        workings: _Workings | None = None,
     ) -> None:
         self.value_set = value_set
         self.internal = internal
+        self._workings = workings or _Workings()
         self._systems = systems
         self._trail = trail
         self._options = options
         self._inquiry = inquiry
         self._imports: dict[str, ValueSetChecker] = {}
         compose = value_set.get("compose") or {}
-        self._includes: Sequence[Mapping[str, Any]] = compose.get("include") or ()
-        self._excludes: Sequence[Mapping[str, Any]] = compose.get("exclude") or ()
+        self._includes = distinct(compose.get("include") or ())
+        self._excludes = distinct(compose.get("exclude") or ())
+        self._ordered = newest_first(self._includes)
+        self._versions = {include.get("version") for _, include in self._includes}
         self._active_only = compose.get("inactive") is False
+        self._outcomes: dict[tuple[str | None, ...], _Outcome] = {}
+        self._listed: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._filtered: dict[tuple[str, CodeSystemProvider], Selection] = {}
 
     def prepare(self) -> None:
@@ -69,6 +101,7 @@ class ValueSetChecker:
         """
         with self._trail.within(self.value_set):
             for place, include in self._placed():
+                self._systems.context.deadline.check()
                 require_usable(include, place)
                 for canonical in include.get("valueSet") or ():
                     self._prepare_import(canonical)
@@ -103,13 +136,18 @@ class ValueSetChecker:
             return self._check_stored(trial)
         found: bool | None = False
         chosen = self._version_that_fits(trial)
-        start = self._inquiry.mark()
-        for number, (place, include) in enumerate(self._ordered_includes()):
-            found = self._check_include(place, include, trial, chosen)
-            if found and number:
+        inquiry, start = self._inquiry, self._inquiry.mark()
+        for number, include in self._ordered:
+            self._systems.context.deadline.check()
+            findings = self._inquiry = Inquiry()
+            try:
+                found = self._check_include(f"include[{number}]", include, trial, chosen)
+            finally:
+                self._inquiry = inquiry
+            if found:
                 # What spoke against the coding in an earlier include is of no interest now.
-                self._inquiry.restore(start)
-                found = self._check_include(place, include, trial, chosen)
+                inquiry.restore(start)
+            inquiry.absorb(findings)
             if found is None or found:
                 break
         if found and (self._is_excluded(trial) or self._is_too_old(trial)):
@@ -147,11 +185,33 @@ class ValueSetChecker:
             checker = self._imports[canonical]
             self._report_import(checker)
             if found:
-                found = checker.check(trial)
+                found = self._check_import(checker, trial)
         return found
 
+    def _check_import(self, checker: ValueSetChecker, trial: Trial) -> bool | None:
+        """Return what the checker of an imported value set says, and note what it found."""
+        outcome = checker.outcome(trial)
+        self._inquiry.absorb(outcome.findings)
+        trial.system = outcome.trial.system
+        if outcome.trial.provider is not None:
+            trial.provider, trial.concept = outcome.trial.provider, outcome.trial.concept
+            names = outcome.trial.names
+            trial.names = replace(names, active=list(names.active), inactive=list(names.inactive))
+        return outcome.verdict
+
+    def outcome(self, trial: Trial) -> _Outcome:
+        """Return what comes of a coding, worked out once; `trial` stays as it is."""
+        key = (trial.path, trial.code, trial.system, trial.version, trial.display)
+        if key not in self._outcomes:
+            own = Trial(*key)
+            self._inquiry.restore(Inquiry())
+            verdict = self.check(own)
+            self._outcomes[key] = _Outcome(verdict, self._inquiry.mark(), own)
+        return self._outcomes[key]
+
     def _is_excluded(self, trial: Trial) -> bool:
-        for number, exclude in enumerate(self._excludes):
+        for number, exclude in self._excludes:
+            self._systems.context.deadline.check()
             inside = True
             if exclude.get("system"):
                 if exclude["system"] != trial.system:
@@ -176,16 +236,7 @@ class ValueSetChecker:
     def holds(self, trial: Trial) -> bool:
         """Return whether the coding is in the value set, without a word on why not."""
         asked = Trial(trial.path, trial.code, trial.system, trial.version)
-        return self._quiet().check(asked) is True
-
-    def _quiet(self) -> ValueSetChecker:
-        """Return a checker of the same value set that nobody listens to."""
-        quiet = ValueSetChecker(
-            self.value_set, self._systems, self._trail, self._options, Inquiry()
-        )
-        quiet._imports = {name: checker._quiet() for name, checker in self._imports.items()}
-        quiet._filtered = self._filtered
-        return quiet
+        return self.outcome(asked).verdict is True
 
     def _holds(
         self,
@@ -195,7 +246,7 @@ class ValueSetChecker:
         concept: Concept,
     ) -> bool:
         """Return whether a concept meets the list and the filters of an include or exclude."""
-        if include.get("concept") and self._reference(include, provider, concept) is None:
+        if include.get("concept") and self._reference(place, include, provider, concept) is None:
             return False
         if include.get("filter"):
             return self._selection(place, include, provider).contains(concept)
@@ -218,7 +269,7 @@ class ValueSetChecker:
             return False
         trial.identify(provider, concept)
         status = provider.status(concept)
-        reference = self._reference(include, provider, concept)
+        reference = self._reference(place, include, provider, concept)
         if reference is not None:
             self._add_names(trial, reference)
         if whole or reference is None:
@@ -246,18 +297,29 @@ class ValueSetChecker:
         return True
 
     def _reference(
-        self, include: Mapping[str, Any], provider: CodeSystemProvider, concept: Concept
+        self,
+        place: str,
+        include: Mapping[str, Any],
+        provider: CodeSystemProvider,
+        concept: Concept,
     ) -> Mapping[str, Any] | None:
         """Return the element of `include.concept` that lists a concept."""
-        references: Sequence[Mapping[str, Any]] = include.get("concept") or ()
-        for reference in references:
-            if reference.get("code") == concept.code:
-                return reference
+        if not include.get("concept"):
+            return None
+        if place not in self._listed:
+            by_code: dict[str, Mapping[str, Any]] = {}
+            for reference in include["concept"]:
+                by_code.setdefault(reference.get("code", ""), reference)
+            self._listed[place] = by_code
+        references = self._listed[place]
+        if concept.code in references:
+            return references[concept.code]
         if provider.case_sensitive and not provider.unclosed_reason:
             return None
         # The same code may be written in another case, the same expression in another form.
-        for reference in references:
-            listed = provider.find(reference.get("code", ""))
+        for code, reference in references.items():
+            self._systems.context.deadline.check()
+            listed = provider.find(code)
             if listed is not None and listed.code == concept.code:
                 return reference
         return None
@@ -314,7 +376,7 @@ class ValueSetChecker:
             return bool(version == chosen)
         if not trial.version or version == trial.version:
             return True
-        return all(i.get("version") != trial.version for i in self._includes)
+        return trial.version not in self._versions
 
     def _version_that_fits(self, trial: Trial) -> str | None:
         """Return the newest of several included versions that knows the code and its display."""
@@ -322,7 +384,7 @@ class ValueSetChecker:
             return None
         included = {
             i["version"]
-            for i in self._includes
+            for _, i in self._includes
             if i.get("system") == trial.system and i.get("version")
         }
         if len(included) < 2:
@@ -417,20 +479,28 @@ class ValueSetChecker:
     # Preparation
 
     def _placed(self) -> list[tuple[str, Mapping[str, Any]]]:
-        included = [(f"include[{n}]", i) for n, i in enumerate(self._includes)]
-        return included + [(f"exclude[{n}]", e) for n, e in enumerate(self._excludes)]
-
-    def _ordered_includes(self) -> list[tuple[str, Mapping[str, Any]]]:
-        return [(f"include[{n}]", include) for n, include in newest_first(self._includes)]
+        included = [(f"include[{n}]", i) for n, i in self._includes]
+        return included + [(f"exclude[{n}]", e) for n, e in self._excludes]
 
     def _prepare_import(self, canonical: str) -> None:
         if canonical in self._imports:
             return
-        found = self._trail.imported(canonical, self.value_set)
-        if found is None:
-            raise UnresolvedImportError(unresolved(canonical))
-        checker = ValueSetChecker(found, self._systems, self._trail, self._options, self._inquiry)
-        checker.prepare()
+        key = import_key(canonical, self.value_set)
+        checker = self._workings.checkers.get(key)
+        if checker is None:
+            found = self._trail.imported(canonical, self.value_set)
+            if found is None:
+                raise UnresolvedImportError(unresolved(canonical))
+            checker = ValueSetChecker(
+                found,
+                self._systems,
+                self._trail,
+                self._options,
+                Inquiry(),
+                workings=self._workings,
+            )
+            checker.prepare()
+            self._workings.checkers[key] = checker
         self._imports[canonical] = checker
 
     def _selection(
@@ -438,7 +508,8 @@ class ValueSetChecker:
     ) -> Selection:
         key = (place, provider)
         if key not in self._filtered:
-            self._filtered[key] = filtered(provider, include["filter"], place)
+            deadline = self._systems.context.deadline
+            self._filtered[key] = filtered(provider, include["filter"], place, deadline)
         return self._filtered[key]
 
     def _check_stored(self, trial: Trial) -> bool | None:

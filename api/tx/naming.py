@@ -35,11 +35,3 @@ def shown_designation(
     if display:
         return Designation(display, provider.language)
     return next((d for d in designations if is_display(d)), None)
-
-
-def shown_display(
-    provider: CodeSystemProvider, concept: Concept, languages: LanguagePreference
-) -> str | None:
-    """Return the text of `shown_designation`, in another language rather than none."""
-    found = shown_designation(provider, concept, provider.designations(concept), languages)
-    return found.value if found is not None else provider.display(concept)

@@ -54,7 +54,14 @@ class Operation:
     inline
         Whether the parameter `instance` can take the resource itself as well, and under which name.
     quick
-        Whether an answer takes microseconds, so that a thread for it would cost more than it.
+        Whether an answer may take microseconds, so that a thread for it would cost more than it.
+    neighbours
+        Whether the answer shows every child of a concept.
+    changes
+        Whether a call changes what is stored, so that GET, which must be safe, cannot be one.
+    checks
+        Whether resources that come along are validated first: what is wrong with them would go into
+        the answer.
     strict
         Whether each coding needs a code.
     refused
@@ -71,6 +78,9 @@ class Operation:
     instance: str | None = None
     inline: str | None = None
     quick: bool = False
+    neighbours: bool = False
+    changes: bool = False
+    checks: bool = False
     strict: bool = False
     refused: frozenset[str] = frozenset()
     r4: Callable[[Json, Json], Json] = lambda answer, _: resource_to_r4(answer)
@@ -117,10 +127,13 @@ def _expand(call: Call) -> Json:
 
 
 def _batch(call: Call) -> Json:
-    if not any(entry["name"] == "validation" for entry in call.parameters["parameter"]):
+    validations = [one for one in call.parameters["parameter"] if one["name"] == "validation"]
+    if not validations or any(
+        one.get("resource", {}).get("resourceType") != "Parameters" for one in validations
+    ):
         raise RequestError(
             "$batch-validate-code validation",
-            "the parameter is missing",
+            "the parameter is missing, or holds no Parameters resource",
             "validation, each with a Parameters resource",
             "Send the codes, each as one validation.",
             issue="required",
@@ -133,6 +146,8 @@ def _same(answer: Json, _request: Json) -> Json:
     return answer
 
 
+# What was in a value set on another day is not known here.
+_NO_DATE: Final = frozenset({"date"})
 _SNOMED: Final = ("The code system", "http://snomed.info/sct")
 _HAND: Final = ("The code", "85562004")
 _VERSION: Final = ("Another version than those that are loaded is refused", "")
@@ -170,6 +185,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         },
         instance="system",
         quick=True,
+        neighbours=True,
         strict=True,
         r4=_same,
     ),
@@ -204,6 +220,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         instance="url",
         inline="codeSystem",
         quick=True,
+        refused=_NO_DATE,
     ),
     Operation(
         "CodeSystem",
@@ -226,6 +243,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         },
         instance="url",
         inline="valueSet",
+        refused=_NO_DATE,
     ),
     Operation(
         "ValueSet",
@@ -261,6 +279,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _TRANSLATED,
         instance="url",
         inline="conceptMap",
+        checks=True,
         strict=True,
         r4=translation.to_r4,
         r5=translation.to_r5,
@@ -271,6 +290,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _closure,
         "Keep a client's closure table: the new entries that a concept brings",
         {},
+        changes=True,
         r4=lambda answer, _: closures.to_r4(resource_to_r4(answer)),
     ),
 )

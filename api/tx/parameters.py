@@ -90,6 +90,11 @@ def as_text(value: Any) -> str | None:
     return None
 
 
+def whole_number(text: str) -> int | None:
+    """Return the number that up to nine digits are, `None` for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def parameter(name: str, kind: str, value: Any) -> Json:
     """Return one parameter: `kind` is the FHIR type, ``string`` → valueString."""
     return {"name": name, f"value{kind[0].upper()}{kind[1:]}": value}

@@ -99,11 +99,13 @@ def parse(body: bytes, kind: str | None = None) -> Json:
         The body is not JSON, or no resource of this type.
     """
     try:
-        resource = json.loads(body)
+        resource = json.loads(body, parse_constant=_no_constant)
         if b"\\u" in body:
             # An escape can stand for half a surrogate pair, which no answer could repeat.
             json.dumps(resource, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise _malformed("request body", "is nested too deeply") from error
+    except ValueError as error:
         raise RequestError(
             "request body",
             "the body is not JSON",
@@ -118,6 +120,11 @@ def parse(body: bytes, kind: str | None = None) -> Json:
     if b"null" in body or b"\\u" in body:
         _check_values(resource)
     return resource
+
+
+def _no_constant(name: str) -> None:
+    """Refuse what Python reads and JSON has not: NaN and infinity."""
+    raise ValueError(name)
 
 
 def expected(resource: Json, kind: str) -> Json:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ Json = dict[str, Any]
 TYPES: Final = ("CodeSystem", "ConceptMap", "ValueSet")
 R4: Final = "R4"
 R5: Final = "R5"
+# The endpoints: path → the FHIR release that it speaks.
+ROOTS: Final = {"/r4": R4, "/r5": R5}
 
 metadata = sa.MetaData()
 _state = sa.Table(
@@ -118,10 +120,8 @@ class ResourceLibrary:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
         self._counter = _Counter(self._engine)
-        self._lock = threading.RLock()
-        self._seen = -1
-        self._owned: dict[tuple[str, str], Owned] = {}
-        self._all: tuple[Owned, ...] = ()
+        self._lock = threading.Lock()
+        self._seen = _Seen(-1, {}, ())
         try:
             with self.transaction() as connection:
                 metadata.create_all(connection)
@@ -150,19 +150,30 @@ class ResourceLibrary:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that reads one state and keeps no writer waiting."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
     def resources(self) -> tuple[int, tuple[Owned, ...]]:
         """Return the counter and all live resources by type and id; cheap while nothing changes."""
-        counter = self._counter.read()
-        if counter != self._seen:
-            with self._lock:
-                if counter != self._seen:
-                    self._reload()
-        return self._seen, self._all
+        seen = self._now()
+        return seen.counter, seen.all
+
+    def unchanged(self) -> int | None:
+        """Return the counter when it can be read at once and nothing changed, else `None`.
+
+        At once is what a file in reach answers, but no database server.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return None
+        counter = self._counter.read_at_once()
+        return counter if counter == self._seen.counter else None
 
     def read(self, kind: str, resource_id: str) -> Owned | None:
         """Return a live resource, or `None`."""
-        self.resources()
-        return self._owned.get((kind, resource_id))
+        return self._now().by_id.get((kind, resource_id))
 
     def was_deleted(self, kind: str, resource_id: str) -> bool:
         """Return whether a resource of this id was here once and is not any more."""
@@ -196,6 +207,7 @@ class ResourceLibrary:
         """
         now = datetime.now(UTC)
         with self.transaction() as connection:
+            self._alone(connection)
             row = connection.execute(_current(kind, resource_id)).first()
             alive = row is not None and not row.deleted
             check(row.version_id if alive and row is not None else None)
@@ -235,6 +247,10 @@ class ResourceLibrary:
             self._write(connection, kind, resource_id, False, values)
         return True
 
+    def _alone(self, connection: sa.Connection) -> None:
+        """Wait until no other transaction writes; on SQLite none does by now."""
+        connection.execute(sa.select(_state).filter_by(name=_COUNTER).with_for_update())
+
     def _write(
         self, connection: sa.Connection, kind: str, resource_id: str, new: bool, values: Json
     ) -> None:
@@ -263,8 +279,19 @@ class ResourceLibrary:
         if other is not None:
             raise already_there(kind, other, url, version)
 
-    def _reload(self) -> None:
-        """Read what has changed; the lock is held."""
+    def _now(self) -> _Seen:
+        """Return the resources as they are now."""
+        counter = self._counter.read()
+        seen = self._seen
+        if counter != seen.counter:
+            with self._lock:
+                seen = self._seen
+                if counter != seen.counter:
+                    seen = self._seen = self._reloaded(seen)
+        return seen
+
+    def _reloaded(self, before: _Seen) -> _Seen:
+        """Return the resources, of which those that have changed are read."""
         columns = (_resource.c.type, _resource.c.id, _resource.c.version_id)
         with self._engine.connect() as connection:
             # One transaction: the counter and the rows belong together.
@@ -274,7 +301,7 @@ class ResourceLibrary:
             ).all()
             found: dict[tuple[str, str], Owned] = {}
             for kind, resource_id, version_id in sorted(tuple(row) for row in live):
-                known = self._owned.get((kind, resource_id))
+                known = before.by_id.get((kind, resource_id))
                 if known is None or known.version_id != version_id:
                     row = connection.execute(_current(kind, resource_id)).one()
                     if row.deleted:
@@ -289,9 +316,16 @@ class ResourceLibrary:
                         json.loads(row.body),
                     )
                 found[kind, resource_id] = known
-        self._owned = found
-        self._all = tuple(found.values())
-        self._seen = counter
+        return _Seen(counter, found, tuple(found.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """All live resources as of one value of the counter."""
+
+    counter: int
+    by_id: Mapping[tuple[str, str], Owned]
+    all: tuple[Owned, ...]
 
 
 class _Counter:
@@ -313,6 +347,17 @@ class _Counter:
                     self._drop()
             self._connect()
             return self._value()
+
+    def read_at_once(self) -> int | None:
+        """Return the number, or `None` where another thread is reading it or nothing is open."""
+        if self._connection is None or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return None if self._connection is None else self._value()
+        except self._engine.dialect.loaded_dbapi.Error:
+            return None
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Give the connection back."""

@@ -6,6 +6,7 @@ resources, which are looked at anew whenever their library says that something h
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,10 +52,12 @@ class TerminologyService:
         self.library = library
         self.releases = tuple(SnomedProvider(index) for index in indexes)
         for provider in self.releases:
-            # Sorted once now, rather than by the first request for a page.
+            # Made once now: the first requests would wait for them, and all others meanwhile.
             _ = provider.by_code
+            _ = provider.properties
         self.builtin = tuple(Builtin.of(one) for one in builtin_resources(crosswalk))
         self._own: _Own | None = None
+        self._lock = threading.Lock()
         # One provider a vocabulary, for both FHIR releases.
         shared = [ResourceProvider(one.r5) for one in self.builtin if one.type == "CodeSystem"]
         others = [one.r5 for one in self.builtin if one.type != "CodeSystem"]
@@ -105,6 +108,19 @@ class TerminologyService:
             return base
         return _Deferred(base, self)
 
+    def registry_at_once(self, release: str) -> Registry | None:
+        """Return what `registry` returns where nothing has to be waited for, else `None`.
+
+        A site's own supplements are work for a request, and waited for too.
+        """
+        base = self._base[release]
+        if self.library is None:
+            return base
+        held, now = self._own, self.library.unchanged()
+        if held is None or now is None or held.counter != now or held.registry.supplements():
+            return None
+        return _Deferred(base, self, held.registry)
+
     def context(
         self,
         parameters: Json,
@@ -112,10 +128,20 @@ class TerminologyService:
         *,
         accept_language: str | None = None,
         limits: Limits | None = None,
+        registry: Registry | None = None,
     ) -> TxContext:
-        """Return the context of one request with a Parameters resource in R5 form."""
+        """Return the context of one request with a Parameters resource in R5 form.
+
+        Parameters
+        ----------
+        registry
+            What it sees, when that is known already.
+        """
         return TxContext.of(
-            self.registry(release), parameters, accept_language=accept_language, limits=limits
+            registry or self.registry(release),
+            parameters,
+            accept_language=accept_language,
+            limits=limits,
         )
 
     def own(self) -> StaticRegistry:
@@ -124,7 +150,10 @@ class TerminologyService:
         counter, resources = self.library.resources()
         held = self._own
         if held is None or held.counter != counter:
-            held = self._own = _Own.of(counter, resources, held)
+            with self._lock:
+                held = self._own
+                if held is None or held.counter != counter:
+                    held = self._own = _Own.of(counter, resources, held)
         return held.registry
 
 
@@ -155,15 +184,25 @@ class _Own:
 class _Deferred:
     """What is here, the site's own read only where the request comes to ask for it.
 
-    SNOMED CT is never a site's own, so that a look at a concept costs no look at the database.
+    SNOMED CT is never a site's own, but a site may supplement it.
+
+    Parameters
+    ----------
+    own
+        The site's own, when that is known already.
     """
 
     __slots__ = ("_base", "_found", "_service")
 
-    def __init__(self, base: StaticRegistry, service: TerminologyService) -> None:
+    def __init__(
+        self,
+        base: StaticRegistry,
+        service: TerminologyService,
+        own: StaticRegistry | None = None,
+    ) -> None:
         self._base = base
         self._service = service
-        self._found: StaticRegistry | None = None
+        self._found = own
 
     @property
     def _own(self) -> StaticRegistry:
@@ -184,6 +223,10 @@ class _Deferred:
     def value_sets(self, url: str) -> Sequence[Json]:
         """Return the versions of a value set."""
         return [*self._own.value_sets(url), *self._base.value_sets(url)]
+
+    def systems_of_value_set(self, url: str) -> Sequence[CodeSystemProvider]:
+        """Return the code systems whose value set of all codes is `url`."""
+        return [*self._own.systems_of_value_set(url), *self._base.systems_of_value_set(url)]
 
     def concept_maps(self) -> Sequence[Json]:
         """Return all concept maps, the site's own first."""

@@ -42,12 +42,13 @@ from api.tx.snomed_selection import (
 )
 from terminology.concept import SNOMED
 from terminology.expressions import compare, describe
-from terminology.identifiers import sctid_problem
 from terminology.release.index import ReleaseIndex
 from terminology.release.refsets import RefsetTable
 from terminology.release.values import DEFINITION, FSN, SYNONYM, Description
 
 Json = Mapping[str, Any]
+# 900000000000455006 |Reference set|
+_REFSET: Final = "900000000000455006"
 _LANGUAGE: Final = "en"
 _LONGEST_SCTID: Final = 18
 _TEXT_DEFINITION: Final = int(DEFINITION)
@@ -138,10 +139,6 @@ class SnomedProvider:
         """Why nobody can list all codes."""
         return f"The code System '{SNOMED}' has a grammar and so has infinite members"
 
-    def filter_is_default_unclosed(self) -> bool:
-        """Return whether value sets by filter are open-ended."""
-        return True
-
     @cached_property
     def properties(self) -> Sequence[PropertyDefinition]:
         """The properties that concepts may have, every attribute of the release among them."""
@@ -162,10 +159,9 @@ class SnomedProvider:
             return None
 
     def why_unknown(self, code: str) -> str | None:
-        """Return what is wrong with an expression, or with a number that is no SCTID."""
+        """Return what is wrong with an expression; of an identifier there is no more to say."""
         if is_number(code):
-            reason = sctid_problem(code)
-            return None if reason is None else f"Not a valid SCTID: {code} {reason}"
+            return None
         try:
             self._of_expression(code)
         except InvalidExpressionError as error:
@@ -334,6 +330,11 @@ class SnomedProvider:
         """uint32 (concepts,): all ordinals, in the order of their codes as numbers."""
         return np.argsort(self.index.ids).astype(np.uint32)
 
+    @cached_property
+    def leaves(self) -> BitMap:
+        """Ordinals of the concepts that nothing is below."""
+        return BitMap(np.flatnonzero(np.diff(self.index.arrays["isa.children.starts"]) == 0))
+
     # Reference sets
 
     @cached_property
@@ -348,6 +349,12 @@ class SnomedProvider:
         """Return the members of a reference set, `None` where the release has no such."""
         ordinal = self.index.find(code)
         return self.index.refsets.get(ordinal) if ordinal >= 0 else None
+
+    def is_refset(self, ordinal: int) -> bool:
+        """Return whether a concept is a reference set, be it one without rows in this release."""
+        kind = self.index.find(_REFSET)
+        below = kind >= 0 and self.index.is_above(kind, ordinal)
+        return below or ordinal in self.index.refsets
 
     def _plain(self, members: BitMap) -> SnomedSelection:
         return SnomedSelection(self, members)
@@ -365,6 +372,11 @@ class SnomedProvider:
         return sorted(names, key=lambda one: self._place(one, shown))
 
     def _place(self, one: Description, shown: str) -> tuple[bool, str, int, bool]:
+        """Return where a name stands: its language, the preferred term, the FSN, the others.
+
+        English has a preferred term in each dialect: the one that is shown comes first, one that
+        only another dialect prefers after the FSN. Other languages have no dialects here.
+        """
         if one.type == "synonym" and one.term == shown:
             rank = 0
         elif one.type == "synonym" and "preferred" in one.acceptability.values():

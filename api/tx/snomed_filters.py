@@ -86,13 +86,21 @@ def constraint(provider: SnomedProvider, text: str) -> SnomedSelection:
 
 
 def _by_place(provider: SnomedProvider, prop: str, op: str, value: str) -> SnomedSelection:
-    """Return the concepts by where they stand to one concept, or by reference set."""
+    """Return the concepts by where they stand to one concept, by reference set or by code.
+
+    FHIR's ``concept in`` takes a reference set; ``code in`` is the operator for lists.
+    """
     index = provider.index
     if op in {"in", "not-in"}:
         found = BitMap()
         for one in _split(op, value):
             ordinal = index.find(_code(provider, one, prop, op, value))
-            found |= index.members(ordinal) if ordinal in index.refsets else BitMap([ordinal])
+            if prop == "code":
+                found.add(ordinal)
+            elif provider.is_refset(ordinal):
+                found |= index.members(ordinal)
+            else:
+                raise _refused(prop, op, value, f"'{one}' is no reference set")
         return _open(provider, BitMap(index.all) - found if op == "not-in" else found)
     ordinal = index.find(_code(provider, value.strip(), prop, op, value))
     itself = BitMap([ordinal])
@@ -111,9 +119,7 @@ def _by_place(provider: SnomedProvider, prop: str, op: str, value: str) -> Snome
                 lambda one: not inside(one),
             )
         case "descendent-leaf":
-            below = index.descendants(ordinal)
-            leaves = (one for one in below if not index.descendants(one))
-            return _open(provider, BitMap(leaves))
+            return _open(provider, provider.leaves & index.descendants(ordinal))
         case "generalizes":
             return _open(provider, index.ancestors(ordinal) | itself)
         case "child-of":
@@ -209,11 +215,14 @@ def _split(op: str, value: str) -> list[str]:
 def _code(provider: SnomedProvider, code: str, prop: str, op: str, value: str) -> str:
     """Return `code`, or raise what a filter with an unknown concept is answered with."""
     if provider.index.find(code) < 0:
-        refusal = not_understood(prop, op, value)
-        (told,) = refusal.issues
-        text = f"{told.text}: '{code}' is no concept of {provider.version}"
-        raise TxError(replace(told, text=text), status=refusal.status)
+        raise _refused(prop, op, value, f"'{code}' is no concept of {provider.version}")
     return code
+
+
+def _refused(prop: str, op: str, value: str, reason: str) -> TxError:
+    refusal = not_understood(prop, op, value)
+    (told,) = refusal.issues
+    return TxError(replace(told, text=f"{told.text}: {reason}"), status=refusal.status)
 
 
 def _invalid_ecl(text: str, error: EclError) -> TxError:

@@ -19,8 +19,8 @@ from pyroaring import BitMap
 from api.tx.provider import Concept, Selection
 from api.tx.snomed_expressions import PostCoordinated
 from api.tx.text_filter import rank
+from terminology.release.hits import Matches
 from terminology.release.index import as_array
-from terminology.release.terms import SearchResult
 
 if TYPE_CHECKING:
     from api.tx.snomed import SnomedProvider
@@ -202,13 +202,11 @@ class SearchedSelection:
         self._text = text
         self._within = within
         self._languages = tuple(languages)
-        self._last: SearchResult | None = None
 
     @property
     def total(self) -> int:
         """How many concepts, and listed expressions, were found."""
-        result = self._last or self._search(0, 0)
-        return result.total + len(self._expressions)
+        return self._found.total + len(self._expressions)
 
     @property
     def unclosed(self) -> bool:
@@ -219,15 +217,15 @@ class SearchedSelection:
         """Return whether a concept or an expression of the same provider was found."""
         if isinstance(concept.ref, PostCoordinated):
             return concept.ref in self._expressions
-        return concept.ref in self._members
+        return concept.ref in self._found.ordinals
 
     def iterate(self, offset: int = 0, limit: int | None = None) -> Iterator[Concept]:
         """Yield what was found from number `offset` on, expressions last."""
-        result = self._search(offset, limit)
-        left = None if limit is None else limit - len(result.hits)
-        for hit in result.hits:
-            yield self._provider.concept_of(hit.ordinal)
-        start = max(0, offset - result.total)
+        hits = self._hits(offset, limit)
+        left = None if limit is None else limit - len(hits)
+        for ordinal in hits:
+            yield self._provider.concept_of(ordinal)
+        start = max(0, offset - self._found.total)
         rest = self._expressions[start:] if left is None else self._expressions[start:][:left]
         for one in rest:
             yield self._provider.concept_of(one)
@@ -246,7 +244,7 @@ class SearchedSelection:
 
     def as_list(self) -> SnomedSelection:
         """Return all that was found as a list in this order."""
-        found = tuple(hit.ordinal for hit in self._search(0, None).hits)
+        found = self._hits(0, None)
         return SnomedSelection(
             self._provider,
             BitMap(found),
@@ -256,9 +254,10 @@ class SearchedSelection:
         )
 
     @cached_property
-    def _members(self) -> BitMap:
+    def _found(self) -> Matches:
+        """What the text finds: looked for once, however often it is counted and paged."""
         search = self._provider.index.search
-        return search.matching(self._text, within=self._within.members, inactive=True)
+        return search.matches(self._text, within=self._within.members, inactive=True)
 
     @cached_property
     def _expressions(self) -> tuple[PostCoordinated, ...]:
@@ -266,16 +265,10 @@ class SearchedSelection:
         shown = ((one, self._provider.display(self._provider.concept_of(one))) for one in listed)
         return tuple(one for one, term in shown if rank(self._text, one.code, [term]) is not None)
 
-    def _search(self, offset: int, limit: int | None) -> SearchResult:
-        self._last = self._provider.index.search.search(
-            self._text,
-            within=self._within.members,
-            languages=self._languages,
-            limit=limit,
-            offset=offset,
-            inactive=True,
-        )
-        return self._last
+    def _hits(self, offset: int, limit: int | None) -> tuple[int, ...]:
+        """Return the ordinals of the hits from number `offset` on."""
+        page = self._found.page(self._languages, limit=limit, offset=offset)
+        return tuple(hit.ordinal for hit in page.hits)
 
     def _in(self, within: SnomedSelection) -> SearchedSelection:
         return SearchedSelection(self._provider, self._text, within, self._languages)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
 from api.tx.filters import value_test
+from api.tx.hierarchy import concepts_of
 from api.tx.languages import closeness, first_in
 from api.tx.property_names import property_value
 from api.tx.provider import (
@@ -70,7 +71,7 @@ class SupplementedProvider:
         self._supplements = tuple(supplements)
         self._additions: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for supplement in supplements:
-            for concept in _flat(supplement.get("concept") or ()):
+            for concept in concepts_of(supplement):
                 found = base.find(str(concept.get("code", "")))
                 if found is not None:
                     entry = (canonical_of(supplement), concept)
@@ -260,11 +261,3 @@ class SupplementedProvider:
             for source, addition in self._additions.get(concept.code, ())
             for entry in addition.get("designation") or ()
         ]
-
-
-def _flat(concepts: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    pending = list(concepts)
-    while pending:
-        concept = pending.pop(0)
-        yield concept
-        pending[:0] = concept.get("concept") or ()

@@ -33,6 +33,7 @@ from api.tx.translation import (
     missing,
     wrong,
 )
+from api.tx.validate import validate_value_set_code
 from api.tx.versions import join_canonical, matches, split_canonical, version_key
 from terminology.concept import SNOMED, Coding
 from terminology.crosswalk import Crosswalk
@@ -44,6 +45,8 @@ Json = dict[str, Any]
 # their map is named.
 _ANATOMY: Final = frozenset({"734138000", "734139008"})
 _MAX_OTHER_MAPS: Final = 10
+# Codes that a message names.
+_SHOWN: Final = 5
 
 
 class ImplicitTranslator:
@@ -147,7 +150,10 @@ def _answer(
     found = _direct(coding, asked, maps, context, named is not None)
     message = None
     if not found.matches and named is None and asked.other is not None:
-        chained = _chained(coding, asked.other, maps)
+        scopes = _Scopes(asked, context)
+        starts = [one for one in maps if scopes.takes(one, coding)]
+        joined_ = Found(_chained(coding, asked.other, starts, maps))
+        chained = scopes.kept(None, joined_).matches
         if chained:
             found = Found(chained)
             message = (
@@ -173,10 +179,15 @@ def _direct(
 ) -> Found:
     matched: list[Match] = []
     reasons: list[str] = []
+    scopes = _Scopes(asked, context)
     for one in maps:
+        if not scopes.takes(one, coding):
+            reasons.append(scopes.why_not([coding.code], scopes.of_code))
+            continue
         found = _of_map(one, coding, asked, context, named)
         if found is None:
             continue
+        found = scopes.kept(one, found)
         matched += found.matches
         if found.reason is not None and found.reason not in reasons:
             reasons.append(found.reason)
@@ -184,6 +195,7 @@ def _direct(
         if not asked.reverse and len({match.origin for match in matched}) > 1:
             matched.sort(key=lambda match: match.rank)
         return Found(tuple(matched))
+    reasons = list(dict.fromkeys(reasons))
     system = f"nothing is mapped {'from' if asked.reverse else 'to'} '{asked.other}'"
     nothing = system if asked.other else f"no map has '{coding.code}' of '{coding.system}'"
     return Found(reason="; ".join(reasons) or nothing)
@@ -225,11 +237,16 @@ def _forward(one: Translator, coding: Coding, target: str | None, context: TxCon
     return found
 
 
-def _chained(coding: Coding, target: str, maps: Sequence[Translator]) -> tuple[Match, ...]:
-    """Return what two maps that meet in SNOMED CT say, the best for each concept."""
+def _chained(
+    coding: Coding, target: str, starts: Sequence[Translator], maps: Sequence[Translator]
+) -> tuple[Match, ...]:
+    """Return what one of `starts` and one of `maps` that meet in SNOMED CT say.
+
+    The best for each concept.
+    """
     best: dict[tuple[str, str], Match] = {}
     onward = [one for one in maps if one.leads(SNOMED, target) or one.leads(target, SNOMED)]
-    for one in maps:
+    for one in starts:
         if not one.leads(coding.system, SNOMED) or coding.system == SNOMED:
             continue
         for first in one.forward(coding, SNOMED).matches:
@@ -289,7 +306,7 @@ def _named(
 def _all_maps(
     context: TxContext, crosswalk: Crosswalk, asked: TranslationAsked
 ) -> Iterator[Translator]:
-    """Yield every map of the server and the request that the scopes allow."""
+    """Yield every map of the server and the request."""
     tables = {one.url: one for one in _tables(crosswalk)}
     by_url: dict[str | None, list[ResourceMap]] = defaultdict(list)
     for made in _held(context, asked.dependencies):
@@ -297,17 +314,72 @@ def _all_maps(
             by_url[made.url].append(made)
     anonymous = by_url.pop(None, [])
     newest = (one for maps in by_url.values() for one in _newest(maps))
-    for one in (*newest, *anonymous):
-        if _in_scope(one, asked):
-            yield one
-    if asked.source_scope is None and asked.target_scope is None:
-        yield from tables.values()
-        yield from _implicit(context, asked)
+    yield from newest
+    yield from anonymous
+    yield from tables.values()
+    yield from _implicit(context, asked)
 
 
-def _in_scope(one: ResourceMap, asked: TranslationAsked) -> bool:
-    wanted = (("source", asked.source_scope), ("target", asked.target_scope))
-    return all(scope in (None, one.scope(side)) for side, scope in wanted)
+class _Scopes:
+    """The value sets that the code and its translations have to be in, where any are named.
+
+    A map that is for the very value set needs no look at it. Backwards, the code is a target.
+    """
+
+    def __init__(self, asked: TranslationAsked, context: TxContext) -> None:
+        self._context = context
+        sides = ("target", "source") if asked.reverse else ("source", "target")
+        scopes = {"source": asked.source_scope, "target": asked.target_scope}
+        self._code_side, self._match_side = sides
+        self.of_code, self._of_matches = (scopes[side] for side in sides)
+        self._known: dict[tuple[str, str, str], bool] = {}
+
+    def takes(self, one: Translator, coding: Coding) -> bool:
+        """Return whether a map may be asked about a code."""
+        if self.of_code is None or self.of_code == _scope(one, self._code_side):
+            return True
+        return self._holds(self.of_code, coding.system, coding.code)
+
+    def kept(self, one: Translator | None, found: Found) -> Found:
+        """Return what is in the value set that translations have to be in."""
+        wanted = self._of_matches
+        if not found.matches or wanted is None or wanted == _scope(one, self._match_side):
+            return found
+        inside = [
+            match
+            for match in found.matches
+            if self._holds(wanted, match.concept.get("system", ""), match.concept.get("code", ""))
+        ]
+        if inside:
+            return Found(tuple(inside))
+        codes = [str(match.concept.get("code", "")) for match in found.matches]
+        return Found(reason=self.why_not(codes, wanted))
+
+    def why_not(self, codes: Sequence[str], value_set: str | None) -> str:
+        """Return why nothing of `codes` counts."""
+        if value_set is None or self._context.value_set(value_set) is None:
+            return f"the value set '{value_set}' is not here, nor a map that is made for it"
+        shown = ", ".join(f"'{code}'" for code in codes[:_SHOWN])
+        return f"{shown}: not in the value set '{value_set}'"
+
+    def _holds(self, value_set: str, system: str, code: str) -> bool:
+        key = (value_set, system, code)
+        if key not in self._known and self._context.value_set(value_set) is None:
+            self._known[key] = False
+        if key not in self._known:
+            request = parameters(
+                parameter("url", "uri", value_set),
+                parameter("system", "uri", system),
+                parameter("code", "code", code),
+            )
+            answer = Parameters.of(validate_value_set_code(request, self._context))
+            self._known[key] = answer.flag("result")
+        return self._known[key]
+
+
+def _scope(one: Translator | None, side: str) -> str | None:
+    """Return the value set that a map says it is for."""
+    return one.scope(side) if isinstance(one, ResourceMap) else None
 
 
 def _implicit(context: TxContext, asked: TranslationAsked) -> Iterator[ImplicitTranslator]:

@@ -101,8 +101,6 @@ class _Validation:
         # The first coding that is in the value set, else the last one that was looked at.
         self._valid: Trial | None = None
         self._last: Trial | None = None
-        # Number of a coding outside the value set → version of the code system that knows it.
-        self._looked_up: dict[int, str] = {}
 
     def answer(self) -> Json:
         """Return the Parameters resource of the answer."""
@@ -142,8 +140,6 @@ class _Validation:
             unmatched.append(trial)
             if trial.system and not self._options.membership_only:
                 self._look_up(trial)
-                if trial.concept and trial.provider and trial.provider.version:
-                    self._looked_up[number] = trial.provider.version
         if verdict is True:
             self._soften_unknown_systems(unmatched)
         return verdict
@@ -281,21 +277,11 @@ class _Validation:
         if inquiry.message:
             entries.append(parameter("message", "string", inquiry.message))
         if not single:
-            entries.append(parameter("codeableConcept", "CodeableConcept", self._echo()))
+            entries.append(parameter("codeableConcept", "CodeableConcept", self._coded.concept))
         if inquiry.issues:
             outcome = operation_outcome(inquiry.issues)
             entries.append(resource_parameter("issues", outcome))
         return parameters(*entries)
-
-    def _echo(self) -> Json:
-        """Return the CodeableConcept, with the versions in which codings were looked up."""
-        codings = [
-            {**coding, "version": coding.get("version") or self._looked_up[number]}
-            if number in self._looked_up
-            else coding
-            for number, coding in enumerate(self._coded.codings)
-        ]
-        return {**self._coded.concept, "coding": codings} if codings else self._coded.concept
 
     def _described(self, trial: Trial) -> list[Json]:
         """Return system, version, code and display of the coding that the answer is about."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from api.tx.context import TxContext
+from api.tx.context import TxContext, require_kind
 from api.tx.errors import TxError
 from api.tx.issues import Issue
 from api.tx.messages import issue
@@ -29,8 +29,8 @@ def asked_value_set(asked: Parameters, context: TxContext) -> Json:
     TxError
         There is none in the request, or it is not here.
     """
-    inline = asked.resource("valueSet")
-    if inline is not None:
+    if "valueSet" in asked:
+        inline = require_kind(asked.resource("valueSet"), "valueSet", "ValueSet")
         require_shape(inline, "ValueSet", "valueSet")
         return inline
     url = asked.text("url")
@@ -53,6 +53,11 @@ def asked_value_set(asked: Parameters, context: TxContext) -> Json:
 def unresolved(canonical: str) -> Issue:
     """Return the issue that a value set is not here."""
     return issue("error", "not-found", "not-found", "Unable_to_resolve_value_Set_", canonical)
+
+
+def import_key(canonical: str, importer: Mapping[str, Any]) -> object:
+    """Return what a value set that `importer` names is known by during one request."""
+    return (id(importer), canonical) if canonical.startswith("#") else canonical
 
 
 class ValueSetTrail:

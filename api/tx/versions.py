@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _NUMBERS: Final = re.compile(r"\d+")
+# An expression constraint in the url of a value set; it may have terms, each between two "|".
+_CONSTRAINT: Final = re.compile(r"\?fhir_vs=ecl(?:/|%2f)", re.IGNORECASE)
 _WILDCARDS: Final = frozenset({"x", "X", "*"})
 
 
@@ -25,7 +27,9 @@ class VersionRule:
 
 
 def split_canonical(canonical: str) -> tuple[str, str | None]:
-    """Return url and version of a canonical."""
+    """Return url and version of a canonical; one with an expression constraint has no version."""
+    if _CONSTRAINT.search(canonical):
+        return canonical, None
     url, _, version = canonical.partition("|")
     return url, version or None
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from terminology.ecl.ordinals import array_of
 from terminology.ecl.parsing import shown
 from terminology.ecl.syntax import ConceptSet, Constraint, Wildcard
 from terminology.errors import EclError
 from terminology.release.index import ReleaseIndex
+from terminology.release.ordinals import as_array
 
 # SCTIDs, or `None` for any.
 Codes = NDArray[np.int64] | None
@@ -46,7 +46,7 @@ class Context:
         """Return the SCTIDs of what a filter names, int64; `None` for the wildcard, any value."""
         if isinstance(value, Wildcard):
             return None
-        return self.index.ids[array_of(self.concepts(value))]
+        return self.index.ids[as_array(self.concepts(value))]
 
 
 def one_of(values: NDArray[np.int64], wanted: Codes) -> NDArray[np.bool_]:

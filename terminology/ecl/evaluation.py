@@ -34,8 +34,11 @@ def evaluate(constraint: str | Constraint, index: ReleaseIndex) -> BitMap:
     """Return the ordinals of the concepts that a constraint names; the set is the caller's own.
 
     Inactive concepts are in it where the constraint names them: by code, as members, by a filter,
-    by a history supplement. The wildcard is the root and its descendants; where a concept filter
-    asks for what is inactive, it is that as well.
+    by a history supplement. The wildcard `*` is the root 138875005 and what is below it, so that an
+    active concept without a way to the root is not in it; where a concept filter asks for what is
+    inactive, it is that as well. The cardinality of an attribute counts rows of the release: the
+    same attribute with the same value in two groups counts twice, as HL7's tests for terminology
+    services demand; a reversed one counts the concepts that refer (ECL 2.2 section 6.3).
 
     Raises
     ------

@@ -11,7 +11,6 @@ from pyroaring import BitMap
 
 from terminology.ecl.context import Codes, Context, one_of
 from terminology.ecl.matching import Predicate, matcher
-from terminology.ecl.ordinals import array_of, bitmap_of
 from terminology.ecl.scanning import wild_flags
 from terminology.ecl.syntax import (
     Acceptability,
@@ -43,6 +42,7 @@ from terminology.ecl.syntax import (
 )
 from terminology.release.descriptions import ACCEPTABLE_MARK, PREFERRED_MARK, DescriptionTable
 from terminology.release.dialects import ALIASES
+from terminology.release.ordinals import as_array, bitmap_of, places_in
 from terminology.release.values import (
     ACCEPTABLE,
     DEFINED,
@@ -108,7 +108,7 @@ def times_that(comparison: TimeComparison, times: NDArray[np.integer]) -> Flags:
 
 def concepts_that(one: ConceptFilter, focus: BitMap, context: Context) -> BitMap:
     """Return the concepts of `focus` that meet every condition of a concept filter."""
-    ordinals = array_of(focus)
+    ordinals = as_array(focus)
     for condition in one.conditions:
         ordinals = ordinals[_concept_flags(condition, ordinals, context)]
     return bitmap_of(ordinals)
@@ -127,7 +127,7 @@ def _concept_flags(condition: ConceptCondition, ordinals: Rows, context: Context
     index = context.index
     match condition:
         case ActiveCondition(comparison):
-            active = np.isin(ordinals, array_of(index.active))
+            active = np.isin(ordinals, as_array(index.active))
             return agreeing(active, comparison.value == comparison.equal)
         case EffectiveTimeCondition(comparison):
             return times_that(comparison, index.effective_times[ordinals])
@@ -157,13 +157,11 @@ def described_by(one: DescriptionFilter, focus: BitMap, context: Context) -> Bit
 
 
 def _rows_of(focus: BitMap, table: DescriptionTable, count: int) -> NDArray[np.int64]:
-    ordinals = array_of(focus)
+    ordinals = as_array(focus)
     if len(ordinals) == count:
         return np.arange(len(table))
     first = table.starts[ordinals]
-    lengths = table.starts[ordinals + 1] - first
-    shift: NDArray[np.int64] = np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
-    return np.arange(len(shift)) + shift
+    return places_in(first, table.starts[ordinals + 1] - first)
 
 
 def _description_flags(

@@ -2,14 +2,15 @@
 
 Case never counts in a term. Accents count where the search term has them: "resume" finds "résumé",
 "résumé" does not find "resume". A letter of a language's own alphabet, such as å in Swedish, is no
-letter with an accent there (see `terminology.release.folding`).
+letter with an accent there, and what a language spells in two letters as well is found by these:
+"oe" finds the "ö" of a German term (see `terminology.release.folding`).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -74,10 +75,15 @@ def glob(pieces: list[str], anything: str = ".*") -> str:
 @lru_cache(maxsize=256)
 def _matcher(term: SearchTerm, language: str, case_sensitive: bool) -> Predicate:
     spread = _spreader(language, case_sensitive)
+    spelt_out = _spelt_out(language)
+
+    def pattern(text: str) -> str:
+        return _pattern(spread(text), spelt_out)
+
     if isinstance(term, WordSearch):
-        words = [re.compile(_start(word) + _pattern(spread(word))) for word in term.words]
+        words = [re.compile(_start(word) + pattern(word)) for word in term.words]
         return lambda text: all(word.search(text) for word in words)
-    whole = re.compile(glob([_pattern(spread(one)) for one in literals(term)]), re.DOTALL)
+    whole = re.compile(glob([pattern(one) for one in literals(term)]), re.DOTALL)
     return lambda text: whole.fullmatch(text) is not None
 
 
@@ -85,16 +91,37 @@ def _start(word: str) -> str:
     return _WORD_START if word[0].isalnum() else _FIELD_START
 
 
-def _pattern(spread: str) -> str:
-    """Return the pattern in which a letter without marks stands for any marks it may have."""
-    found = []
-    for letter, marks in _LETTER_AND_MARKS.findall(spread):
-        found.append(re.escape(letter + marks))
-        if marks or not letter.isalpha():
-            found.append(f"(?![{_MARKS}])")
+def _pattern(spread: str, spelt_out: Mapping[str, str]) -> str:
+    """Return the pattern in which a letter without marks stands for any marks it may have.
+
+    Two letters without marks that `spelt_out` has stand for the one they spell as well.
+    """
+    letters = _LETTER_AND_MARKS.findall(spread)
+    found: list[str] = []
+    place = 0
+    while place < len(letters):
+        one = spelt_out.get("".join(map("".join, letters[place : place + 2])))
+        if one is None:
+            found.append(_letter(*letters[place]))
+            place += 1
         else:
-            found.append(f"[{_MARKS}]*")
+            # The shorter comes first: `glob` takes what it meets first.
+            both = "".join(_letter(*part) for part in letters[place : place + 2])
+            found.append(f"(?:{one}(?![{_MARKS}])|{both})")
+            place += 2
     return "".join(found)
+
+
+def _letter(letter: str, marks: str) -> str:
+    if marks or not letter.isalpha():
+        return f"{re.escape(letter + marks)}(?![{_MARKS}])"
+    return f"{re.escape(letter)}[{_MARKS}]*"
+
+
+def _spelt_out(language: str) -> Mapping[str, str]:
+    """Return two letters → the letter with its marks that a language spells so."""
+    told = folding_of(language).spelt_out.items()
+    return {spelt: unicodedata.normalize("NFD", letter) for letter, spelt in told}
 
 
 @lru_cache(maxsize=64)

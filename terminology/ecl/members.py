@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from terminology.ecl.context import Codes, Context, one_of
 from terminology.ecl.filters import agreeing, times_that
 from terminology.ecl.matching import matcher
-from terminology.ecl.ordinals import array_of, ordinals_of_codes
+from terminology.ecl.ordinals import ordinals_of_codes
 from terminology.ecl.refinement import COMPARE
 from terminology.ecl.syntax import (
     ActiveCondition,
@@ -31,7 +31,16 @@ from terminology.ecl.syntax import (
     TimeComparison,
     Wildcard,
 )
+from terminology.release.ordinals import as_array
 from terminology.release.refsets import RefsetTable
+from terminology.release.values import (
+    HISTORICAL_ASSOCIATION,
+    HISTORICAL_ASSOCIATIONS,
+    PARTIALLY_EQUIVALENT_TO,
+    REPLACED_BY,
+    SAME_AS,
+    WAS_A,
+)
 from terminology.rf2.rows import TextColumn
 
 Flags = NDArray[np.bool_]
@@ -42,20 +51,8 @@ COMPONENT: Final = "referencedComponentId"
 _TARGET: Final = "targetComponentId"
 _ID: Final = "id"
 # ECL 2.2 section 6.11, profiles.
-_HISTORICAL: Final = "900000000000522004"
-_SAME_AS: Final = "900000000000527005"
-_MODERATE: Final = (_SAME_AS, "900000000000526001", "900000000000528000", "1186924009")
-# What is below 900000000000522004 |Historical association reference set|, for a release without it.
-_EVERY: Final = (
-    *_MODERATE,
-    "900000000000523009",
-    "900000000000524003",
-    "900000000000525002",
-    "900000000000529008",
-    "900000000000530003",
-    "900000000000531004",
-    "1186921001",
-)
+_MINIMUM: Final = (SAME_AS,)
+_MODERATE: Final = (SAME_AS, REPLACED_BY, WAS_A, PARTIALLY_EQUIVALENT_TO)
 _TRUTHS: Final = frozenset({"1", "true"})
 
 
@@ -122,7 +119,7 @@ def chosen_rows(
 def with_history(history: History, found: BitMap, context: Context) -> BitMap:
     """Return `found` and the members of history reference sets whose target is in it."""
     index = context.index
-    wanted = index.ids[array_of(found)]
+    wanted = index.ids[as_array(found)]
     result = BitMap(found)
     for refset in _history_refsets(history, context):
         table = index.refsets.get(refset)
@@ -140,14 +137,15 @@ def _history_refsets(history: History, context: Context) -> Iterable[int]:
         return context.evaluate(history.refsets)
     codes: tuple[str, ...]
     if history.profile is HistoryProfile.MINIMUM:
-        codes = (_SAME_AS,)
+        codes = _MINIMUM
     elif history.profile is HistoryProfile.MODERATE:
         codes = _MODERATE
     else:
-        above = index.find(_HISTORICAL)
+        above = index.find(HISTORICAL_ASSOCIATION)
         if above >= 0:
             return index.descendants(above)
-        codes = _EVERY
+        # A release that lacks the parent has its children all the same.
+        codes = HISTORICAL_ASSOCIATIONS
     return [ordinal for ordinal in map(index.find, codes) if ordinal >= 0]
 
 

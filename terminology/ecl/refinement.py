@@ -19,7 +19,6 @@ from pyroaring import BitMap
 
 from terminology.ecl.context import Context
 from terminology.ecl.matching import matcher
-from terminology.ecl.ordinals import bitmap_of_flags, flags_of
 from terminology.ecl.syntax import (
     AllOf,
     AnyOf,
@@ -36,6 +35,7 @@ from terminology.ecl.syntax import (
     Wildcard,
 )
 from terminology.ecl.tables import AttributeTables, tables_of
+from terminology.release.ordinals import bitmap_of_flags, flags_of
 from terminology.release.values import ConcreteValue
 
 Flags = NDArray[np.bool_]

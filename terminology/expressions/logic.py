@@ -14,9 +14,8 @@ relationships do not hold. What they alone entail is not found; nothing false is
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -34,6 +33,7 @@ from terminology.expressions.syntax import (
     Expression,
 )
 from terminology.release.index import ReleaseIndex
+from terminology.release.ordinals import bitmap_of, bitmap_of_flags
 from terminology.release.values import ConcreteValue
 
 # What was found of concepts and of expressions is kept; each cache is emptied when full.
@@ -41,10 +41,9 @@ _KEPT: Final = 4_096
 _KEPT_EXPRESSIONS: Final = 1_024
 
 
-@lru_cache(maxsize=8)
 def logic(index: ReleaseIndex) -> Logic:
     """Return the reasoner of a release, made once for each index."""
-    return Logic(index)
+    return index.derived(Logic)
 
 
 class Logic:
@@ -57,8 +56,6 @@ class Logic:
         self._expressions: dict[Expression, NormalForm] = {}
         self._supertypes: dict[tuple[NormalForm, FrozenBitMap], FrozenBitMap] = {}
         self._above: dict[int, FrozenBitMap] = {}
-        self._rows = index.relations.by_type_destination.data
-        self._destinations = index.relations.destination.data
         self._defined: dict[int, bool] = {}
         self._having: dict[tuple[int, int], FrozenBitMap] = {}
 
@@ -148,7 +145,7 @@ class Logic:
     def _used(self) -> BitMap:
         """The attributes that some concept has."""
         index = self._index
-        return BitMap(index.relations.types) | BitMap(np.unique(index.concretes.type).tolist())
+        return BitMap(index.relations.types) | bitmap_of(index.concretes.type)
 
     def _defined_with(self, kind: int, value: int) -> FrozenBitMap:
         """Return the defined concepts that have exactly this attribute."""
@@ -157,14 +154,8 @@ class Logic:
             if len(self._having) >= _KEPT:
                 self._having.clear()
             table = self._index.relations
-            part = table.type_range(kind)
-            rows, destinations = self._rows, self._destinations
-            places = range(part.start, part.stop)
-            left = bisect_left(places, value, key=lambda place: destinations[rows[place]])
-            right = bisect_right(places, value, key=lambda place: destinations[rows[place]])
-            chosen = table.by_type_destination[part.start + left : part.start + right]
-            sources = table.source[chosen]
-            found = FrozenBitMap(sources[self._index.defined[sources]].tolist())
+            sources = table.source[table.with_value(kind, value)]
+            found = FrozenBitMap(bitmap_of(sources[self._index.defined[sources]]))
             self._having[kind, value] = found
         return found
 
@@ -182,7 +173,7 @@ class Logic:
         bare = self._index.defined.copy()
         bare[self._index.relations.source] = False
         bare[self._index.concretes.source] = False
-        return BitMap(np.flatnonzero(bare).tolist()) & self._index.active
+        return bitmap_of_flags(bare) & self._index.active
 
     def subsumes(self, a: Value, b: Value) -> bool:
         """Return whether `a` subsumes, or equals, `b`."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from pyroaring import BitMap
@@ -20,15 +20,14 @@ from terminology.ecl import Candidate, evaluate, satisfies
 from terminology.errors import BodySiteError
 from terminology.release.index import ReleaseIndex
 from terminology.release.refsets import RefsetTable
-from terminology.release.values import LATERALITY, LATERALIZABLE, ConcreteValue
+from terminology.release.sides import SIDES_BY_CODE
+from terminology.release.values import LATERALITY, LATERALIZABLE, PART_OF, ConcreteValue
 from terminology.rf2.rows import TextColumn
 
-PART_OF: Final = "123005000"
 CONCEPT_MODEL_ATTRIBUTE: Final = "410662002"
 LINKAGE_CONCEPT: Final = "106237007"
-SIDE: Final = "182353008"
 # CID 244 and 66459002 |Unilateral|: what the embedded subset takes as a side.
-SIDES: Final = ("7771000", "24028007", "51440002", "66459002")
+SIDES: Final = (*SIDES_BY_CODE, "66459002")
 MODULE_SCOPE: Final = "723563008"
 
 _REFERENCE_SET: Final = "900000000000455006"
@@ -69,10 +68,9 @@ class RangeRule:
     mandatory: bool
 
 
-@lru_cache(maxsize=8)
 def concept_model(index: ReleaseIndex) -> ConceptModel:
     """Return the concept model of a release, read once for each index."""
-    return ConceptModel(index)
+    return index.derived(ConceptModel)
 
 
 class ConceptModel:

@@ -25,10 +25,12 @@ from terminology.expressions.syntax import (
 )
 
 # Far beyond any clinical expression; they keep a hostile text from costing time or the stack:
-# characters, expressions nested in each other, focus concepts and attributes in all.
+# characters, expressions nested in each other, focus concepts and attributes in all, focus concepts
+# of one expression (each of which is compared with every other).
 MAX_LENGTH: Final = 16_384
 MAX_DEPTH: Final = 40
 MAX_PARTS: Final = 256
+MAX_FOCUS: Final = 16
 # Texts up to this length keep their `Expression`.
 _CACHED_LENGTH: Final = 500
 
@@ -63,8 +65,8 @@ def parse(text: str) -> Expression:
     Raises
     ------
     ExpressionError
-        The text is not in the grammar, or is longer, deeper or has more parts than `MAX_LENGTH`,
-        `MAX_DEPTH` and `MAX_PARTS` allow; with the position.
+        The text is not in the grammar, or is longer, deeper or has more parts or focus concepts
+        than `MAX_LENGTH`, `MAX_DEPTH`, `MAX_PARTS` and `MAX_FOCUS` allow; with the position.
     """
     return _parse_short(text) if len(text) <= _CACHED_LENGTH else _parse_any(text)
 
@@ -159,6 +161,10 @@ class _Builder(Transformer[Token, Expression]):
                 focus[0].position,
                 f"{parts} focus concepts and attributes",
                 f"{MAX_PARTS} of them at most",
+            )
+        if len(focus) > MAX_FOCUS:
+            raise _RefusedError(
+                focus[0].position, f"{len(focus)} focus concepts", f"{MAX_FOCUS} of them at most"
             )
         expression = Expression(
             focus,

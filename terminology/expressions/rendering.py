@@ -101,7 +101,9 @@ def _ordered_attributes(attributes: tuple[Attribute, ...]) -> tuple[Attribute, .
 
 def _ordered_value(value: AttributeValue) -> AttributeValue:
     if isinstance(value, Expression):
-        return value.focus[0] if value.is_concept else ordered(value)
+        # One that says the same concept twice is that concept, as if it stood there alone.
+        held = ordered(value)
+        return held.focus[0] if held.is_concept else held
     if isinstance(value, NumericValue):
         return NumericValue(_plain_number(value.text), value.position)
     return value

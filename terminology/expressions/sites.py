@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import chain
 
 from pyroaring import BitMap
 
@@ -23,9 +23,8 @@ from terminology.expressions.syntax import (
 )
 from terminology.expressions.validation import validate
 from terminology.release.index import ReleaseIndex
+from terminology.release.sides import SIDES_BY_CODE
 from terminology.release.values import LATERALITY
-
-_SIDES: Final = {side.coding.code: side for side in Laterality}
 
 
 def sided(code: str, laterality: Laterality, index: ReleaseIndex) -> str:
@@ -107,14 +106,19 @@ def split(site: Expression | str, index: ReleaseIndex) -> tuple[str, Laterality 
 
 
 def _side(form: NormalForm, index: ReleaseIndex) -> Laterality | None:
-    """Return the side that a meaning has; `None` for none, any, or two that contradict."""
+    """Return the side that a meaning has; `None` for none, any, or two that contradict.
+
+    By SNOMED CT's concept model 272741003 |Laterality| stands in no group; in a release whose model
+    groups it, it is looked for there as well.
+    """
     kind = concept_model(index).laterality
-    found = [
-        _SIDES.get(index.code(value))
-        for one, value in form.ungrouped
+    values = BitMap(
+        value
+        for one, value in chain(form.ungrouped, *form.groups)
         if one == kind and isinstance(value, int)
-    ]
-    return found[0] if len(found) == 1 else None
+    )
+    found = index.most_specific(values)
+    return SIDES_BY_CODE.get(index.code(found[0])) if len(found) == 1 else None
 
 
 def _unsided(concept: int, side: Laterality, index: ReleaseIndex) -> int | None:

@@ -90,7 +90,10 @@ def is_valid(findings: Iterable[Finding]) -> bool:
 
 
 def _references(expression: Expression, index: ReleaseIndex) -> Iterator[Finding]:
-    """Check each concept by itself. The first two texts are those that tx.fhir.org gives."""
+    """Check each concept by itself: that it exists, is active, and is an attribute if used as one.
+
+    The texts for the first and the last are fixed: FHIR clients compare them.
+    """
     attributes = [
         one for code in (CONCEPT_MODEL_ATTRIBUTE, LINKAGE_CONCEPT) if (one := index.find(code)) >= 0
     ]

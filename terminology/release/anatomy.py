@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from terminology.release.index import ReleaseIndex, as_array
+from terminology.release.index import ReleaseIndex
+from terminology.release.ordinals import as_array, bitmap_of
 from terminology.release.values import PART_OF, STRUCTURE_AND_ENTIRE, STRUCTURE_AND_PART
 
 _ENTIRE: Final = re.compile(r"^entire\s+", re.IGNORECASE)
@@ -84,7 +85,7 @@ class Anatomy:
         while waiting:
             reached = _with_ancestors(index, waiting)
             rows = np.isin(self._part_rows[0], as_array(reached))
-            above = BitMap(self._part_rows[1][rows].tolist())
+            above = bitmap_of(self._part_rows[1][rows])
             above |= BitMap(
                 self._structure_of[one] for one in reached if one in self._part_concepts
             )
@@ -100,7 +101,7 @@ class Anatomy:
         while waiting:
             reached = _with_descendants(index, waiting)
             rows = np.isin(self._part_rows[1], as_array(reached))
-            below = BitMap(self._part_rows[0][rows].tolist())
+            below = bitmap_of(self._part_rows[0][rows])
             below |= BitMap(self._parts[one] for one in reached if one in self._parts)
             waiting = _with_descendants(index, below) - found
             found |= waiting

@@ -7,15 +7,13 @@ its type, shape, place and CRC-32. Numbers are little-endian.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import mmap
 import os
 import struct
 import sys
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -23,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terminology.errors import IndexFileError
+from terminology.files import written_whole
 
 MAGIC: Final = b"BODYSITE"
 # To be raised with every change of what the arrays mean: an old file is then refused, not misread.
-FORMAT: Final = 3
+FORMAT: Final = 4
 _HEADER: Final = struct.Struct("<8sIIQQQ")
 _HEADER_BYTES: Final = 64
 _ALIGN: Final = 64
-_TEMPORARY: Final = ".building-"
 
 Array = NDArray[Any]
 
@@ -97,63 +95,26 @@ class ArrayFile(Mapping[str, Array]):
                 )
 
 
-def write_arrays(
-    path: Path,
-    facts: Mapping[str, Any],
-    arrays: Iterator[tuple[str, Array]],
-    *,
-    progress: Callable[[str], None] | None = None,
-) -> None:
+def write_arrays(path: Path, facts: Mapping[str, Any], arrays: Iterator[tuple[str, Array]]) -> None:
     """Write an index file under the name `path`, whole or not at all.
 
     `arrays` is consumed one at a time, so that each may be released once it is written. What stood
     under `path` stays in use until the new file is complete, and processes that have it mapped keep
-    it. Temporaries that a killed build left behind are removed first.
+    it.
 
     Raises
     ------
     OSError
         The folder is missing or not writable, or the disk is full.
     """
-    remove_stale(path)
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}{_TEMPORARY}{os.getpid()}-"
-    )
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            _write(stream, facts, arrays, progress)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with written_whole(path, binary=True) as stream:
+        _write(stream, facts, arrays)
 
 
-def remove_stale(path: Path) -> None:
-    """Remove what builds of `path` left that were killed; those that still run keep theirs."""
-    prefix = f".{path.name}{_TEMPORARY}"
-    for left in path.parent.glob(f"{prefix}*"):
-        owner = left.name.removeprefix(prefix).partition("-")[0]
-        if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
-            left.unlink(missing_ok=True)
-
-
-def _write(
-    stream: BinaryIO,
-    facts: Mapping[str, Any],
-    arrays: Iterator[tuple[str, Array]],
-    progress: Callable[[str], None] | None,
-) -> None:
+def _write(stream: BinaryIO, facts: Mapping[str, Any], arrays: Iterator[tuple[str, Array]]) -> None:
     stream.write(b"\0" * _HEADER_BYTES)
     entries: dict[str, dict[str, Any]] = {}
     for name, array in arrays:
-        if progress is not None:
-            progress(name)
         plain = np.ascontiguousarray(array)
         if plain.dtype.byteorder == ">" or (sys.byteorder == "big" and plain.dtype.itemsize > 1):
             plain = plain.astype(plain.dtype.newbyteorder("<"))
@@ -202,12 +163,3 @@ def _unusable(path: Path, what: str) -> IndexFileError:
         f"an index of format {FORMAT}",
         "Make it with 'bodysite terminology build RELEASE -o INDEX'.",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

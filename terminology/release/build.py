@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pyroaring import BitMap
 
 from terminology.errors import RowProblem, TableError
 from terminology.release.arrays import Array, write_arrays
 from terminology.release.codes import code_arrays
 from terminology.release.descriptions import description_arrays
+from terminology.release.groups import group_arrays
 from terminology.release.hierarchy import CycleError, depth_first, hierarchy_arrays
+from terminology.release.ordinals import bitmap_of
 from terminology.release.refsets import packed, refset_arrays
 from terminology.release.relations import relation_arrays
-from terminology.release.terms import term_arrays
+from terminology.release.termarrays import term_arrays
 from terminology.release.values import DEFINED, IS_A
 from terminology.rf2.rows import ConceptRows, Places, RelationshipRows, ReleaseRows, TextColumn
 
@@ -158,8 +159,17 @@ def _all(
         lambda done: tell("hierarchy", 0.25 * done),
     )
     tell("attributes", 0.25)
-    yield from _relations(rows, order, count)
-    yield from _concretes(rows, order)
+    grouped: dict[str, Array] = {}
+    for name, array in chain(_relations(rows, order, count), _concretes(rows, order)):
+        if name in _FOR_GROUPS:
+            grouped[name] = array
+        yield name, array
+    relations, concretes = (
+        (grouped[f"{table}.source"], grouped[f"{table}.group"])
+        for table in ("relation", "concrete")
+    )
+    yield from group_arrays(relations, concretes)
+    del grouped, relations, concretes
     yield from _additional(rows, order)
     yield from _identifiers(rows, order)
     tell("descriptions", 0.35)
@@ -192,6 +202,9 @@ def _all(
     tell("done", 1.0)
 
 
+_FOR_GROUPS: Final = frozenset(
+    {"relation.source", "relation.group", "concrete.source", "concrete.group"}
+)
 _FOR_TERMS: Final = frozenset(
     {
         "description.term.starts",
@@ -290,7 +303,7 @@ def _refsets(
     associations: list[tuple[Array, Array, Array]] = []
     for about, arrays, component, active in refset_arrays(rows.refsets):
         ordinals = order.of(component)
-        members = BitMap(ordinals[active & (ordinals >= 0)].tolist())
+        members = bitmap_of(ordinals[active & (ordinals >= 0)])
         members.run_optimize()
         about["active"] = int(np.count_nonzero(active))
         facts["refsets"].append(about)

@@ -83,11 +83,6 @@ class DescriptionTable:
         """int64 (rows,): the type of each description."""
         return self._decoded("type")
 
-    @property
-    def case_significance(self) -> NDArray[np.int64]:
-        """int64 (rows,): the case significance of each description."""
-        return self._decoded("case")
-
     def coded(self, column: str) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
         """Return column "module", "type" or "case" as positions in a short list of SCTIDs."""
         arrays = self._arrays

@@ -25,6 +25,7 @@ from terminology.release.values import (
     PART_OF,
     PREFERRED,
     PRIMITIVE,
+    REPLACED_BY,
     SYNONYM,
     US_ENGLISH,
 )
@@ -41,7 +42,6 @@ from terminology.rf2.rows import (
 from terminology.structures import PART_OF_EDGE, BodyStructures, read_model
 from terminology.tables import mappings_folder
 
-REPLACED_BY: Final = "900000000000526001"
 # Terms of the tables are shown as they stand; SNOMED CT calls that "entire term case sensitive".
 _CASE_SENSITIVE: Final = 900000000000017005
 

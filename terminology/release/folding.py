@@ -62,10 +62,12 @@ _PIECE: Final = 4
 class Folding:
     """The rules of one language; languages with the same rules share one object.
 
-    Use `folding_of`; `name` tells two foldings apart.
+    Use `folding_of`; `name` tells two foldings apart. `spelt_out` has the letters that the language
+    writes as two as well.
     """
 
     def __init__(self, own: str, spelt_out: Mapping[str, str]) -> None:
+        self.spelt_out = spelt_out
         self.name = f"{own}/{''.join(spelt_out)}"
         self._plain = _Table(own, {})
         self._spelt_out = _Table(own, spelt_out) if spelt_out else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from threading import RLock
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from terminology.identifiers import check_sctid
 from terminology.release.arrays import Array, ArrayFile
 from terminology.release.codes import CodeTable
 from terminology.release.descriptions import DescriptionTable
+from terminology.release.groups import GroupTable
+from terminology.release.ordinals import as_array as as_array
+from terminology.release.ordinals import bitmap_of_flags
 from terminology.release.pairs import PairTest
 from terminology.release.refsets import RefsetTable
 from terminology.release.relations import Concretes, Relations, span
@@ -39,6 +43,8 @@ from terminology.release.values import (
 # Bitmaps that were asked for lately are kept; the cache is emptied when it is full.
 _KEPT_SETS: Final = 4_096
 _NOTHING: Final = FrozenBitMap()
+
+Made = TypeVar("Made")
 
 
 class ReleaseIndex:
@@ -94,6 +100,8 @@ class ReleaseIndex:
         self._blobs = arrays["isa.descendants.data"].data
         self._found = CodeTable(arrays)
         self._below = _Below(self._read_below)
+        self._derived: dict[Callable[[ReleaseIndex], Any], Any] = {}
+        self._lock = RLock()
         self.subsumes: Callable[[str, str], bool] = subsumption(
             self._found, self._above.values, self._above.starts, self.ordinal
         )
@@ -118,6 +126,18 @@ class ReleaseIndex:
 
     def __repr__(self) -> str:
         return f"<ReleaseIndex {self.version}, {len(self)} concepts>"
+
+    def derived(self, make: Callable[[ReleaseIndex], Made]) -> Made:
+        """Return what `make` makes of this index: made once, by one thread, and kept with it.
+
+        `make` is a class or a function of a module; it may call `derived` itself.
+        """
+        if make not in self._derived:
+            with self._lock:
+                if make not in self._derived:
+                    self._derived[make] = make(self)
+        made: Made = self._derived[make]
+        return made
 
     # Codes and ordinals
 
@@ -159,7 +179,12 @@ class ReleaseIndex:
     @cached_property
     def active(self) -> FrozenBitMap:
         """The active concepts."""
-        return FrozenBitMap(np.flatnonzero(self._active).tolist())
+        return FrozenBitMap(bitmap_of_flags(self._active))
+
+    @cached_property
+    def by_code(self) -> NDArray[np.uint32]:
+        """Every ordinal, in the order of the codes as numbers."""
+        return np.argsort(self.ids).astype(np.uint32)
 
     @cached_property
     def root(self) -> int:
@@ -258,6 +283,11 @@ class ReleaseIndex:
     def concretes(self) -> Concretes:
         """The attributes whose values are numbers, text or truth values."""
         return Concretes(self.arrays)
+
+    @cached_property
+    def groups(self) -> GroupTable:
+        """The relationship groups of both."""
+        return GroupTable(self.arrays)
 
     def attributes(self, ordinal: int) -> tuple[Attribute, ...]:
         """Return the attributes of a concept, sorted by group and type."""
@@ -407,15 +437,6 @@ class ReleaseIndex:
         if start == end:
             return _NOTHING
         return FrozenBitMap.deserialize(bytes(self._blobs[start:end]))
-
-
-def as_array(ordinals: Iterable[int]) -> NDArray[np.uint32]:
-    """Return ordinals as uint32, in their order; a bitmap is not walked in Python."""
-    if isinstance(ordinals, (BitMap, FrozenBitMap)):
-        return np.array(ordinals.to_array(), dtype=np.uint32)
-    if isinstance(ordinals, np.ndarray):
-        return ordinals.astype(np.uint32, copy=False)
-    return np.fromiter(ordinals, dtype=np.uint32)
 
 
 class _Lists:

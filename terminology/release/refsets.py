@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terminology.release.arrays import Array
+from terminology.release.ordinals import places_in
 from terminology.rf2.rows import RefsetRows, TextColumn
 
 
@@ -116,7 +117,6 @@ def packed(column: TextColumn, rows: NDArray[Any]) -> tuple[NDArray[np.int64], N
         part = slice(begin, min(begin + step, len(rows)))
         size = lengths[part]
         first = offsets[part.start]
-        shift = np.repeat(starts[part] - (offsets[part.start : part.stop] - first), size)
-        wanted = np.arange(len(shift), dtype=np.int64) + shift
-        data[first : first + len(shift)] = column.data[wanted]
+        wanted = places_in(starts[part], size)
+        data[first : first + len(wanted)] = column.data[wanted]
     return offsets, data

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from terminology.release.arrays import Array
 from terminology.release.values import ConcreteValue
 
+Numbers = NDArray[np.uint32] | memoryview
+
 
 class Relations:
     """Active inferred relationships other than is-a, sorted by source, group, type, destination.
@@ -33,6 +35,7 @@ class Relations:
         self.destination: NDArray[np.uint32] = arrays["relation.destination"]
         self.group: NDArray[np.uint16] = arrays["relation.group"]
         self.by_type_destination: NDArray[np.uint32] = arrays["relation.by_type"]
+        self._destinations = self.destination.data
         self._starts: NDArray[np.int64] = arrays["relation.starts"]
         types: NDArray[np.uint32] = arrays["relation.types"]
         starts: NDArray[np.int64] = arrays["relation.type_starts"]
@@ -56,13 +59,15 @@ class Relations:
         """Return the part of `by_type_destination` that has this attribute; empty when none."""
         return self._types.get(ordinal, slice(0, 0))
 
+    def with_value(self, kind: int, value: int) -> NDArray[np.uint32]:
+        """Return the rows that have this attribute with this destination."""
+        rows = self.by_type_destination[self.type_range(kind)]
+        left, right = span(self._destinations, value, rows.data)
+        return rows[left:right]
+
     def to(self, ordinal: int) -> NDArray[np.uint32]:
         """Return the rows whose destination is this concept, of every attribute."""
-        found = []
-        for part in self._types.values():
-            rows = self.by_type_destination[part]
-            left, right = span(self.destination, ordinal, rows)
-            found.append(rows[left:right])
+        found = [self.with_value(kind, ordinal) for kind in self._types]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.uint32)
 
 
@@ -108,12 +113,11 @@ class Concretes:
         )
 
 
-def span(
-    column: NDArray[np.uint32], value: int, order: NDArray[np.uint32] | None = None
-) -> tuple[int, int]:
+def span(column: Numbers, value: int, order: Numbers | None = None) -> tuple[int, int]:
     """Return where a value begins and ends in a sorted column, or in `order` of the column.
 
-    Bisection by hand: `numpy.searchsorted` copies the column, or what `order` makes of it.
+    Bisection by hand: `numpy.searchsorted` copies the column, or what `order` makes of it. The
+    memory of both, `.data`, is read faster than they are.
     """
     places = range(len(column)) if order is None else range(len(order))
 

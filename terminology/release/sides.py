@@ -13,7 +13,7 @@ from terminology.concept import Concept, Laterality
 from terminology.release.index import ReleaseIndex
 from terminology.release.values import LATERALITY
 
-_SIDES: Final = {side.coding.code: side for side in Laterality}
+SIDES_BY_CODE: Final = {side.coding.code: side for side in Laterality}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,15 @@ class Sides:
         return Sides(of, sided)
 
 
+def sides_of(index: ReleaseIndex) -> Sides:
+    """Return the sides of all active concepts of a release, found once and kept with it."""
+    return index.derived(_all_sides)
+
+
+def _all_sides(index: ReleaseIndex) -> Sides:
+    return Sides.of_release(index, index.active)
+
+
 def _sides(index: ReleaseIndex, within: BitMap | FrozenBitMap) -> dict[int, Laterality]:
     attribute = index.find(LATERALITY)
     if attribute < 0:
@@ -92,7 +101,7 @@ def _sides(index: ReleaseIndex, within: BitMap | FrozenBitMap) -> dict[int, Late
     for ordinal, value in zip(
         table.source[rows].tolist(), table.destination[rows].tolist(), strict=True
     ):
-        side = _SIDES.get(index.code(value))
+        side = SIDES_BY_CODE.get(index.code(value))
         if side is not None and ordinal in within:
             found[ordinal] = side
     return found

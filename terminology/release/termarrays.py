@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terminology.release.folding import Folding, filed, folding_of
+from terminology.release.ordinals import places_in
 from terminology.release.values import FSN, SYNONYM
 from terminology.rf2.rows import TextColumn
 
@@ -208,8 +209,7 @@ class _Words:
             flat, starts, counts = filed_as[group]
             np.add.at(lengths, rows, counts[found])
             sizes = np.diff(starts)[found]
-            shift = np.repeat(starts[found] - (np.cumsum(sizes) - sizes), sizes)
-            all_words.append(place[flat[np.arange(len(shift)) + shift]])
+            all_words.append(place[flat[places_in(starts[found], sizes)]])
             all_rows.append(np.repeat(rows, sizes))
         self._found.clear()
         return (
@@ -278,10 +278,13 @@ def _lines(
     """Return the terms of `rows`, each with a line feed behind, and where each begins."""
     sizes = terms.lengths[rows].astype(np.int64) + 1
     offsets = np.cumsum(sizes) - sizes
-    total = int(sizes.sum())
-    places = np.arange(total) + np.repeat(terms.starts[rows] - offsets, sizes)
+    places = places_in(terms.starts[rows], sizes)
     # The place of a line feed may lie behind the last byte of all.
-    text = terms.data.take(places, mode="clip") if len(terms.data) else np.zeros(total, np.uint8)
+    text = (
+        terms.data.take(places, mode="clip")
+        if len(terms.data)
+        else np.zeros(len(places), dtype=np.uint8)
+    )
     text[offsets + sizes - 1] = 0x0A
     return text, offsets
 

@@ -1,6 +1,7 @@
 """Find concepts by words as one types them, in an order that never changes.
 
-Words are looked up in the arrays of `terminology.release.termarrays`, which are read in place.
+Words are looked up in the arrays of `terminology.release.termarrays`, which are read in place; what
+they find is put in order by `terminology.release.hits`.
 """
 
 from __future__ import annotations
@@ -15,24 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import AbstractBitMap, BitMap
 
-from terminology.release.descriptions import PREFERRED_MARK, DescriptionTable
+from terminology.release.descriptions import DescriptionTable
 from terminology.release.folding import Folding, folding_of, sought
+from terminology.release.hits import Hit, Matches, RankedTerms, Ranks, SearchResult
+from terminology.release.ordinals import distinct, flags_of
 from terminology.release.termarrays import (
     ACTIVE,
-    FSN_KIND,
     INACTIVE_BOTH,
     INACTIVE_CONCEPT,
     MOST_WORDS,
     NO_NAME,
-    SYNONYM_KIND,
-    term_arrays,
 )
 from terminology.release.wordlist import Range, WordList
 
-__all__ = ["Hit", "SearchResult", "TermSearch", "term_arrays"]
+__all__ = ["Hit", "Matches", "SearchResult", "TermSearch"]
 
-# How many ranks are looked at first for those to show; each time four times as many.
-_FIRST_LOOK: Final = 4096
 # So few numbers are sorted rather than marked in an array of all.
 _FEW: Final = 4096
 # A text of more words than a person types into a box is not taken as misspelt.
@@ -42,31 +40,6 @@ _SEVERAL: Final = 8
 _LONGEST_CODE: Final = 18
 _SHORTEST_CODE: Final = 6
 
-Ranks = NDArray[np.uint32]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A concept that was found: its ordinal, and the row and term of the description that matched.
-
-    `exact`: the term has the words of the text and no more, or the text is the code of the concept
-    or of the description.
-    """
-
-    ordinal: int
-    row: int
-    term: str
-    exact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """A page of hits; `total` counts all concepts found. `fuzzy`: words were taken as misspelt."""
-
-    hits: tuple[Hit, ...]
-    total: int
-    fuzzy: bool
-
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
@@ -75,15 +48,6 @@ class _Reading:
     languages: tuple[int, ...]
     words: list[tuple[str, ...]]
     sought: list[tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Ranks of the rows that match, ascending, and those of them that match exactly."""
-
-    ranks: Ranks
-    exact: Ranks
-    fuzzy: bool = False
 
 
 class TermSearch:
@@ -102,7 +66,7 @@ class TermSearch:
     Parameters
     ----------
     arrays
-        What `term_arrays` made.
+        What `terminology.release.termarrays.term_arrays` made.
     table
         The description table it was made from.
     find
@@ -120,16 +84,14 @@ class TermSearch:
         self._words = WordList(arrays["terms.words.data"], arrays["terms.words.starts"])
         self._ranks: Ranks = arrays["terms.ranks"]
         self._starts: NDArray[np.uint32] = arrays["terms.ranks.starts"]
-        self._rows: NDArray[np.uint32] = arrays["terms.rows"]
-        self._concepts: NDArray[np.uint32] = arrays["terms.concepts"]
-        self._kinds: NDArray[np.uint8] = arrays["terms.kinds"]
+        self._terms = RankedTerms(arrays, table)
+        self._rows, self._concepts = self._terms.rows, self._terms.concepts
         self._lengths: NDArray[np.uint8] = arrays["terms.lengths"]
         self._parts: list[int] = arrays["terms.parts"].tolist()
         self._bits: NDArray[np.uint8] = arrays["terms.common.bits"]
         self._common: dict[Range, int] = {
             (low, high): at for at, (low, high) in enumerate(arrays["terms.common"].tolist())
         }
-        self._concept_count = len(table.starts) - 1
         self._foldings: dict[Folding, tuple[int, ...]] = {}
         for place, language in enumerate(table.languages):
             folding = folding_of(language)
@@ -164,17 +126,10 @@ class TermSearch:
             When the text matches nothing, in `within` or elsewhere, words of 4 letters or more may
             be misspelt; not in a text of more than 8 words.
         """
-        found = self._matches(text, within, inactive, inactive_terms, fuzzy)
-        concepts = self._concepts[found.ranks]
-        total = len(_distinct(concepts, self._concept_count))
-        need = total if limit is None else min(total, offset + limit)
-        shown = self._first(found, concepts, self._preference(languages), need)
-        exact = set(found.exact.tolist())
-        return SearchResult(
-            tuple(self._hit(rank, rank in exact) for rank in shown[offset:need]),
-            total,
-            found.fuzzy,
+        found = self.matches(
+            text, within=within, inactive=inactive, inactive_terms=inactive_terms, fuzzy=fuzzy
         )
+        return found.page(languages, limit=limit, offset=offset)
 
     def matching(
         self,
@@ -186,8 +141,10 @@ class TermSearch:
         fuzzy: bool = True,
     ) -> BitMap:
         """Return the ordinals of all concepts that `search` finds."""
-        found = self._matches(text, within, inactive, inactive_terms, fuzzy)
-        return BitMap(_distinct(self._concepts[found.ranks], self._concept_count))
+        found = self.matches(
+            text, within=within, inactive=inactive, inactive_terms=inactive_terms, fuzzy=fuzzy
+        )
+        return BitMap(found.ordinals)
 
     def rows_matching(self, words: Sequence[str]) -> NDArray[np.uint32]:
         """Return the rows of the description table of which the term has all `words`, ascending.
@@ -197,17 +154,18 @@ class TermSearch:
         words at all.
         """
         ranks = self._having(self._readings(" ".join(words)), self._parts[NO_NAME])
-        return _distinct(self._rows[ranks], len(self._rows))
+        return distinct(self._rows[ranks], len(self._rows))
 
-    def _matches(
+    def matches(
         self,
         text: str,
-        within: AbstractBitMap | None,
-        inactive: bool,
-        inactive_terms: bool,
-        fuzzy: bool,
-    ) -> _Found:
-        """Return what `text` finds of what may be shown."""
+        *,
+        within: AbstractBitMap | None = None,
+        inactive: bool = False,
+        inactive_terms: bool = False,
+        fuzzy: bool = True,
+    ) -> Matches:
+        """Return all that `search` finds, to be counted and shown page by page."""
 
         def shown(ranks: Ranks) -> Ranks:
             return self._within(self._visible(ranks, inactive, inactive_terms), within)
@@ -218,7 +176,7 @@ class TermSearch:
             end = self._parts[INACTIVE_CONCEPT if inactive else ACTIVE]
         coded = shown(self._coded(text.strip()))
         if len(coded):
-            return _Found(coded, coded)
+            return Matches(self._terms, coded, coded)
         readings = self._readings(text)
         found = self._visible(self._having(readings, end), inactive, inactive_terms)
         if (
@@ -227,7 +185,7 @@ class TermSearch:
             or max((len(one.sought) for one in readings), default=0) > _TYPED
         ):
             ranks = self._within(found, within)
-            return _Found(ranks, self._exact(readings, ranks))
+            return Matches(self._terms, ranks, self._exact(readings, ranks))
         like = cache(self._words.like)
         for known_too in (False, True):
             found = self._visible(
@@ -236,7 +194,7 @@ class TermSearch:
             if len(found):
                 break
         ranks = self._within(found, within)
-        return _Found(ranks, ranks[:0], fuzzy=len(ranks) > 0)
+        return Matches(self._terms, ranks, ranks[:0], fuzzy=len(ranks) > 0)
 
     def _readings(self, text: str) -> list[_Reading]:
         """Return `text` as the languages of the release read it, if any of them sees words."""
@@ -416,82 +374,8 @@ class TermSearch:
     def _within(self, ranks: Ranks, within: AbstractBitMap | None) -> Ranks:
         if within is None or not len(ranks):
             return ranks
-        allowed = np.zeros(self._concept_count, dtype=np.bool_)
-        allowed[np.asarray(within.to_array())] = True
+        allowed = flags_of(within, self._terms.concept_count)
         return ranks[allowed[self._concepts[ranks]]]
-
-    def _preference(self, languages: Iterable[str]) -> list[tuple[str, str | None]]:
-        """Return what makes a synonym preferred, most wanted first: see `refsets_for`."""
-        wanted = self._table.refsets_for(languages)
-        if not wanted and self._table.default_refset is not None:
-            wanted = [("", self._table.default_refset)]
-        return wanted
-
-    def _classes(self, ranks: Ranks, wanted: list[tuple[str, str | None]]) -> NDArray[np.uint16]:
-        """Return what decides the order before the rank: preferred, other synonym, FSN."""
-        kinds, rows = self._kinds[ranks], self._rows[ranks]
-        classes = np.where(kinds == FSN_KIND, len(wanted) + 1, len(wanted)).astype(np.uint16)
-        synonym = kinds == SYNONYM_KIND
-        for place, (language, refset) in reversed(list(enumerate(wanted))):
-            if refset is None:
-                chosen = self._table.language[rows] == self._table.languages.index(language)
-            else:
-                chosen = self._table.acceptability(refset)[rows] == PREFERRED_MARK
-            classes[chosen & synonym] = place
-        return classes
-
-    def _first(
-        self,
-        found: _Found,
-        concepts: NDArray[np.uint32],
-        wanted: list[tuple[str, str | None]],
-        need: int,
-    ) -> list[int]:
-        """Return the ranks of the first `need` concepts, the best of each, in the order shown."""
-        shown: dict[int, int] = {}
-        self._show(shown, _by_class(found.exact, self._classes(found.exact, wanted)), need)
-        classes = np.zeros(0, dtype=np.uint16)
-        while len(shown) < need and len(classes) < len(found.ranks):
-            # Ranks ascend, so that of the first class the first to be met are the first to show.
-            begin, end = len(classes), max(_FIRST_LOOK, 4 * len(classes))
-            more = self._classes(found.ranks[begin:end], wanted)
-            self._show(shown, found.ranks[begin:end][more == 0], need)
-            classes = np.concatenate((classes, more))
-        if len(shown) < need:
-            later = classes > 0
-            order = np.argsort(classes[later], kind="stable")
-            self._show(shown, found.ranks[later][order], need, concepts[later][order])
-        return list(shown.values())
-
-    def _show(
-        self,
-        shown: dict[int, int],
-        ranks: Ranks,
-        need: int,
-        concepts: NDArray[np.uint32] | None = None,
-    ) -> None:
-        """Add the ranks of concepts not yet shown, until there are `need`."""
-        if concepts is None:
-            concepts = self._concepts[ranks]
-        for begin in range(0, len(ranks), _FIRST_LOOK):
-            part = slice(begin, begin + _FIRST_LOOK)
-            for concept, rank in zip(concepts[part].tolist(), ranks[part].tolist(), strict=True):
-                if len(shown) >= need:
-                    return
-                shown.setdefault(concept, rank)
-
-    def _hit(self, rank: int, exact: bool) -> Hit:
-        row = int(self._rows[rank])
-        return Hit(int(self._concepts[rank]), row, self._table.term(row), exact)
-
-
-def _distinct(numbers: NDArray[np.uint32], end: int) -> NDArray[np.uint32]:
-    """Return numbers below `end`, ascending and each once."""
-    if len(numbers) <= _FEW:
-        return np.unique(numbers)
-    marked = np.zeros(end, dtype=np.bool_)
-    marked[numbers] = True
-    return np.flatnonzero(marked).astype(np.uint32)
 
 
 def _needed(words: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -502,7 +386,3 @@ def _needed(words: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
         for word, after in zip_longest(ordered, ordered[1:], fillvalue=())
         if not (len(word) == len(after) == 1 and after[0].startswith(word[0]))
     ]
-
-
-def _by_class(ranks: Ranks, classes: NDArray[np.uint16]) -> Ranks:
-    return ranks[np.argsort(classes, kind="stable")]

@@ -23,9 +23,35 @@ US_ENGLISH: Final = "900000000000509007"
 GB_ENGLISH: Final = "900000000000508004"
 STRUCTURE_AND_ENTIRE: Final = "734138000"
 STRUCTURE_AND_PART: Final = "734139008"
-# |REPLACED BY| and |SAME AS|: the historical associations whose target means what the inactive
-# concept meant; the targets of the others are wider, narrower or uncertain.
-HISTORICAL: Final = frozenset({"900000000000526001", "900000000000527005"})
+# 900000000000522004 |Historical association reference set| and those below it.
+HISTORICAL_ASSOCIATION: Final = "900000000000522004"
+POSSIBLY_EQUIVALENT_TO: Final = "900000000000523009"
+MOVED_TO: Final = "900000000000524003"
+MOVED_FROM: Final = "900000000000525002"
+REPLACED_BY: Final = "900000000000526001"
+SAME_AS: Final = "900000000000527005"
+WAS_A: Final = "900000000000528000"
+SIMILAR_TO: Final = "900000000000529008"
+ALTERNATIVE: Final = "900000000000530003"
+REFERS_TO: Final = "900000000000531004"
+POSSIBLY_REPLACED_BY: Final = "1186921001"
+PARTIALLY_EQUIVALENT_TO: Final = "1186924009"
+HISTORICAL_ASSOCIATIONS: Final = (
+    SAME_AS,
+    REPLACED_BY,
+    WAS_A,
+    PARTIALLY_EQUIVALENT_TO,
+    POSSIBLY_EQUIVALENT_TO,
+    POSSIBLY_REPLACED_BY,
+    SIMILAR_TO,
+    ALTERNATIVE,
+    MOVED_TO,
+    MOVED_FROM,
+    REFERS_TO,
+)
+# Those whose target means what the inactive concept meant; the targets of the others are wider,
+# narrower or uncertain.
+HISTORICAL: Final = frozenset({REPLACED_BY, SAME_AS})
 CORE_MODULE: Final = "900000000000207008"
 
 DescriptionType = Literal["fsn", "synonym", "definition", "other"]

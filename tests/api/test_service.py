@@ -282,9 +282,12 @@ def test_the_operation_of_ours_is_published_and_tokens_are_announced(
     assert len(ours) == 1
     found = client.get(f"/r4/OperationDefinition/{ours[0].removeprefix(own)}")
     assert checked(found.json())["url"] == ours[0]
-    assert "security" not in client.get("/r4/metadata").json()["rest"][0]
+    for root in ("/r4", "/r5"):
+        (free,) = client.get(f"{root}/metadata").json()["rest"][0]["security"]["service"]
+        assert "None" in free["text"]
     guarded = serve(tokens="secret").get("/r4/metadata").json()["rest"][0]
     assert "Bearer" in guarded["security"]["description"]
+    assert guarded["security"]["service"][0]["coding"][0]["code"] == "OAuth"
 
 
 def test_the_bare_address_leads_to_the_help_page(client: Client) -> None:

@@ -52,6 +52,23 @@ def test_compare_has_the_four_outcomes_of_fhir(small, code_a, code_b, outcome):
     assert small.compare(code_a, code_b) == outcome
 
 
+def test_edges_are_counted_without_networkx(small):
+    assert small.edge_count() == small.nx.number_of_edges() == 10
+    embedded = BodyStructureGraph.load()
+    assert embedded.edge_count() == embedded.nx.number_of_edges()
+
+
+def test_distances_of_several_codes_are_those_of_each_two(small):
+    codes = ["76505004", "85151006", "39607008", "76505004"]
+    found = small.distances(codes)
+    assert [one[:2] for one in found] == [
+        (codes[a], codes[b]) for a, b in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    ]
+    assert all(edges == small.distance(a, b) for a, b, edges in found)
+    assert found[0][2] == 3
+    assert small.distances(codes[:1]) == []
+
+
 def test_closures_agree_with_networkx(small):
     for code in small.codes():
         assert small.ancestors(code) == nx.descendants(small.nx, code)

@@ -26,17 +26,15 @@ def test_the_compiled_form_agrees_with_networkx(graph):
         ordinal = compiled.ordinal(code)
         assert set(compiled.decode(compiled.ancestors(ordinal))) == nx.descendants(oracle, code)
         assert set(compiled.decode(compiled.descendants(ordinal))) == nx.ancestors(oracle, code)
-        assert set(compiled.decode(compiled.parents(ordinal))) == set(oracle.successors(code))
-        assert set(compiled.decode(compiled.children(ordinal))) == set(oracle.predecessors(code))
-        for other in graph:
-            assert compiled.subsumes(code, other) == (other in nx.ancestors(oracle, code))
 
 
 def test_a_long_chain_needs_no_recursion():
     compiled = CompiledGraph({str(n): [str(n - 1)] if n else [] for n in range(3000)})
-    assert compiled.subsumes("0", "2999")
+    assert len(compiled.ancestors(compiled.ordinal("2999"))) == 2999
 
 
 def test_ordinals_decode_in_sorted_order():
     compiled = CompiledGraph({"b": [], "a": ["b"], "c": ["a"]})
-    assert list(compiled.decode(compiled.everything)) == ["a", "b", "c"]
+    assert list(compiled.decode(compiled.descendants(compiled.ordinal("b")))) == ["a", "c"]
+    assert "b" in compiled
+    assert "d" not in compiled

@@ -117,6 +117,7 @@ def test_what_neither_holds_is_unknown(graph):
 
 def test_closures_agree_with_networkx(graph):
     assert nx.is_directed_acyclic_graph(graph.nx)
+    assert graph.edge_count() == graph.nx.number_of_edges()
     for code in graph.codes():
         assert graph.ancestors(code) == nx.descendants(graph.nx, code)
         assert graph.descendants(code) == nx.ancestors(graph.nx, code)

@@ -208,6 +208,16 @@ def test_an_expansion_beyond_the_limit_is_too_costly_but_its_pages_are_not() -> 
     assert expanded(url="all", count=3, limits=limits)["expansion"]["total"] == 8
 
 
+def test_what_a_text_finds_in_a_whole_code_system_stays_a_tree() -> None:
+    whole = expanded(url="all", filter="lun")["expansion"]["contains"]
+    assert [one["code"] for one in whole] == ["lung"]
+    inside = expanded(url="all", filter="l")["expansion"]["contains"]
+    (limb,) = [one for one in inside if one["code"] == "limb"]
+    assert [one["code"] for one in limb["contains"]] == ["leg"]
+    part = expanded(value_set("limbs", by("concept", "is-a", "limb")), filter="l")
+    assert part["expansion"]["contains"] == [limb]
+
+
 def test_the_text_filter_ranks_by_fit_and_counts_all() -> None:
     assert codes(url="all", filter="lim") == ["limb"]
     assert codes(url="all", filter="L", count=1) == ["leg"]

@@ -494,3 +494,130 @@ def test_an_expansion_beyond_the_limit_is_too_costly_unless_it_is_paged(
     assert checked(refused.json())["issue"][0]["code"] == "too-costly"
     page = site.get("/r4/ValueSet/$expand", params={"url": url, "count": "20"})
     assert len(page.json()["expansion"]["contains"]) == 20
+
+
+def responses(site: Client, *entries: dict[str, Any], root: str = "/r4") -> list[dict[str, Any]]:
+    answer = site.post(root, json=bundle(*entries))
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["entry"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[x", "http://evil.example/CodeSystem/unifesp", "//evil.example/CodeSystem"]
+)
+def test_an_entry_with_an_address_elsewhere_fails_alone(site: Client, url: str) -> None:
+    stored = {"request": {"method": "POST", "url": "CodeSystem"}, "resource": COLOURS}
+    first, second, third = responses(
+        site, stored, asked("GET", url), asked("GET", "http://testserver/r4/CodeSystem/unifesp")
+    )
+    statuses = [one["response"]["status"] for one in (first, second, third)]
+    assert statuses == ["201", "400", "200"]
+    assert checked(second["response"]["outcome"])
+
+
+def test_an_entry_that_fails_unexpectedly_fails_alone_and_tells_nothing(
+    site: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("secret")
+
+    stored = {"request": {"method": "POST", "url": "CodeSystem"}, "resource": COLOURS}
+    monkeypatch.setattr("api.tx.crud.narrowed", broken)
+    answers = responses(site, stored, asked("GET", "CodeSystem/unifesp"), asked("GET", "ValueSet"))
+    assert [one["response"]["status"] for one in answers] == ["201", "500", "200"]
+    assert checked(answers[1]["response"]["outcome"])["issue"][0]["code"] == "exception"
+    assert "KeyError" in caplog.text
+    assert "secret" not in caplog.text + json.dumps(answers)
+
+
+def test_an_entry_may_ask_for_the_head_alone(site: Client) -> None:
+    (head,) = responses(site, asked("HEAD", "CodeSystem/unifesp"))
+    assert head["response"]["status"] == "200"
+    assert "resource" not in head
+
+
+def test_a_batch_has_a_time(open_site: Callable[..., Client]) -> None:
+    site = open_site(max_seconds_per_request=1e-9)
+    answers = responses(site, *[asked("GET", "CodeSystem/unifesp")] * 3)
+    assert {one["response"]["status"] for one in answers} == {"503"}
+    assert checked(answers[0]["response"]["outcome"])["issue"][0]["code"] == "too-costly"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_safe_method_changes_no_closure_table(site: Client, method: str) -> None:
+    for codes in ([], [coding("concept", SCT, HAND)]):
+        site.post("/r4/$closure", json=request(*codes, name="kept"))
+    assert site.request(method, "/r4/$closure?name=kept").status_code == 405
+    (entry,) = responses(site, asked(method, "$closure?name=kept"))
+    assert entry["response"]["status"] == "405"
+    kept = site.post("/r4/$closure", json=request(name="kept", version="0")).json()
+    assert kept["version"] == "1"
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_capabilities_say_where_subsumption_is_tested(site: Client, root: str) -> None:
+    systems = site.get(f"{root}/metadata?mode=terminology").json()["codeSystem"]
+    told = {one["uri"]: one["subsumption"] for one in systems}
+    assert (told[SCT], told[IRMA]) == (True, True)
+    assert not all(told.values())
+
+
+def test_each_validation_of_many_stands_for_itself(site: Client) -> None:
+    path = "/r4/ValueSet/$batch-validate-code"
+    text = {"name": "validation", "valueString": "x"}
+    assert site.post(path, json=request(text)).status_code == 400
+    good = {"name": "validation", "resource": request(coding("coding", SCT, HAND))}
+    bad = {"name": "validation", "resource": request(display="no code")}
+    answer = site.post(path, json=request(good, bad, url=f"{SCT}?fhir_vs=isa/{HAND}")).json()
+    found = [one["resource"]["resourceType"] for one in answer["parameter"]]
+    assert found == ["Parameters", "OperationOutcome"]
+
+
+@pytest.mark.parametrize("path", ["CodeSystem/$validate-code", "ValueSet/$validate-code"])
+def test_a_date_that_would_change_nothing_is_refused(site: Client, path: str) -> None:
+    url = SCT if path.startswith("Code") else f"{SCT}?fhir_vs"
+    query = {"url": url, "system": SCT, "code": HAND, "date": "rubbish"}
+    assert site.get(f"/r4/{path}", params=query).status_code == 400
+
+
+def test_lookup_has_a_date_and_refuses_what_is_none(site: Client) -> None:
+    query = {"system": SCT, "code": HAND}
+    for date in ("2030", "2030-01", "2030-01-01", "2030-01-01T10:00:00Z"):
+        answer = site.get("/r4/CodeSystem/$lookup", params={**query, "date": date})
+        assert answer.status_code == 200
+    answer = site.get("/r4/CodeSystem/$lookup", params={**query, "date": "rubbish"})
+    assert (answer.status_code, issues(answer.json())[0]["code"]) == (400, "value")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_has_not_are_refused(site: Client, number: str) -> None:
+    body = f'{{"resourceType":"Parameters","parameter":[{{"name":"x","valueDecimal":{number}}}]}}'
+    answer = site.post("/r4/CodeSystem/$lookup", content=body, headers=JSON)
+    assert (answer.status_code, issues(answer.json())[0]["code"]) == (400, "structure")
+
+
+def test_json_that_is_too_deep_is_called_so(site: Client) -> None:
+    body = '{"resourceType":"Parameters","parameter":' + "[" * 50_000 + "]" * 50_000 + "}"
+    answer = site.post("/r4/CodeSystem/$lookup", content=body, headers=JSON)
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.text
+
+
+def test_a_map_in_the_form_of_the_other_release_is_refused(site: Client) -> None:
+    mapped = {"code": "1", "equivalence": "equivalent"}
+    of_r4 = {
+        "resourceType": "ConceptMap",
+        "status": "active",
+        "group": [
+            {
+                "source": "http://x.org/a",
+                "target": "http://x.org/b",
+                "element": [{"code": "1", "target": [mapped]}],
+            }
+        ],
+    }
+    body = request({"name": "conceptMap", "resource": of_r4}, system="http://x.org/a", code="1")
+    assert site.post("/r4/ConceptMap/$translate", json=body).status_code == 200
+    refused = site.post("/r5/ConceptMap/$translate", json=body)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "structure")

@@ -9,7 +9,8 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class as model_of_r4
 
 from api.concept_maps import concept_maps
-from api.tx.r4 import X4, X5, resource_to_r4, resource_to_r5
+from api.tx.crossversion import X4, X5
+from api.tx.r4 import resource_to_r4, resource_to_r5
 from terminology.library import Terminology
 
 Json = dict[str, Any]

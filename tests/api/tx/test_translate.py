@@ -240,6 +240,50 @@ def test_scopes_choose_the_maps(client: Client) -> None:
     ]
 
 
+HAND_AND_BELOW = f"{SCT}?fhir_vs=isa/85562004"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"targetScope": f"{SCT}?fhir_vs"}, True),
+        ({"targetScope": f"{SCT}?fhir_vs=isa/123037004"}, True),
+        ({"targetScope": HAND_AND_BELOW}, False),
+        ({"targetScope": "http://x.org/unknown"}, False),
+        ({"sourceScope": "https://w3id.org/bodysite/ValueSet/unifesp"}, True),
+        ({"sourceScope": HAND_AND_BELOW}, False),
+        ({"url": "https://w3id.org/bodysite/ConceptMap/unifesp", "targetScope": HAND_AND_BELOW},
+         False),
+        ({"url": "https://w3id.org/bodysite/ConceptMap/unifesp",
+          "targetScope": f"{SCT}?fhir_vs=isa/123037004"}, True),
+    ],
+)  # fmt: skip
+def test_a_scope_holds_the_codes_on_its_side(
+    client: Client, asked: dict[str, str], found: bool
+) -> None:
+    answer = translated(client, sourceSystem=UNIFESP, sourceCode="12", **asked)
+    assert value(answer, "result") is found
+    if not found:
+        scope = asked.get("targetScope") or asked["sourceScope"]
+        assert scope in value(answer, "message")
+
+
+def test_backwards_the_scopes_change_places(client: Client) -> None:
+    forward = translated(client, sourceSystem=UNIFESP, sourceCode="12")
+    site = matches(forward)[0]["concept"]["code"]
+    asked = {"targetCode": site, "targetSystem": SCT, "sourceSystem": UNIFESP}
+    everything = {"sourceScope": "https://w3id.org/bodysite/ValueSet/unifesp"}
+    for scopes, found in (
+        ({}, True),
+        (everything, True),
+        ({"targetScope": f"{SCT}?fhir_vs"}, True),
+        ({"targetScope": HAND_AND_BELOW}, False),
+        ({"sourceScope": HAND_AND_BELOW}, False),
+    ):
+        answer = translated(client, **asked, **scopes)
+        assert value(answer, "result") is found, scopes
+
+
 def dependency(code: str) -> dict[str, Any]:
     return {
         "name": "dependency",

@@ -1,15 +1,27 @@
 """A release of our own in RF2: a random one, with everything that constraints can ask for."""
 
 import random
-from pathlib import Path
-from uuid import UUID
 
-from terminology.identifiers import verhoeff_ok
+from tests.terminology.writer import (
+    CASE,
+    CONCEPT,
+    CONCRETE,
+    CORE,
+    DEFINED,
+    DESCRIPTION,
+    IDENTIFIER,
+    INFERRED,
+    MEMBER,
+    PRIMITIVE,
+    RELATIONSHIP,
+    SOME,
+    Writer,
+    made_up,
+)
 
 VERSION = "http://snomed.info/xsct/900000000000207008/version/20260131"
 ROOT, IS_A = "138875005", "116680003"
-CORE, OTHER_MODULE = "900000000000207008", "900000000000012004"
-DEFINED, PRIMITIVE = "900000000000073002", "900000000000074008"
+OTHER_MODULE = "900000000000012004"
 FSN, SYNONYM, DEFINITION = "900000000000003001", "900000000000013009", "900000000000550004"
 PREFERRED, ACCEPTABLE = "900000000000548007", "900000000000549004"
 US, GB, SWEDISH = "900000000000509007", "900000000000508004", "46011000052107"
@@ -20,8 +32,6 @@ HISTORICAL, SAME_AS, REPLACED_BY = (
 )
 POSSIBLY = "900000000000523009"
 SITE, MORPHOLOGY, LATERALITY, ATTRIBUTE = "363698007", "116676008", "272741003", "410662002"
-_INFERRED, _SOME, _CASE = "900000000000011006", "900000000000451002", "900000000000448009"
-
 SCHEME_NAME = "Lab"
 
 _DATES = ("20020131", "20150731", "20200131", "20260131")
@@ -29,12 +39,6 @@ _WORDS = (
     "heart", "liver", "lung", "structure", "left", "right", "acute", "chronic", "fracture",
     "inflammation", "entire", "part", "region", "upper", "lower", "skin", "hepatitis", "carditis",
 )  # fmt: skip
-
-
-def made_up(number, partition="10"):
-    """Return a valid identifier that exists nowhere else; partition 10, or 11 for descriptions."""
-    stem = f"{number}9999999{partition}"
-    return next(stem + digit for digit in "0123456789" if verhoeff_ok(stem + digit))
 
 
 STRENGTH, NAME, LISTED, SUBSTANCE = (made_up(number) for number in (901, 902, 903, 904))
@@ -63,32 +67,17 @@ _METADATA = {
     POSSIBLY: (HISTORICAL,),
     **dict.fromkeys((SIMPLE, MAP, ASSOCIATED, US, GB, SWEDISH), ("900000000000455006",)),
     **dict.fromkeys(
-        (DEFINED, PRIMITIVE, FSN, SYNONYM, DEFINITION, PREFERRED, ACCEPTABLE, _INFERRED, _SOME,
-         _CASE),
+        (DEFINED, PRIMITIVE, FSN, SYNONYM, DEFINITION, PREFERRED, ACCEPTABLE, INFERRED, SOME,
+         CASE),
         ("900000000000441003",),
     ),
 }  # fmt: skip
 
 
-class _Writer:
-    def __init__(self, folder):
-        self._folder = Path(folder)
-        self._members = 0
-
-    def write(self, name, header, rows):
-        lines = ["\t".join(header.split()), *("\t".join(map(str, row)) for row in rows)]
-        path = self._folder / f"{name}_INT_20260131.txt"
-        path.write_text("".join(f"{line}\r\n" for line in lines), encoding="utf-8", newline="")
-
-    def uuid(self):
-        self._members += 1
-        return str(UUID(int=self._members))
-
-
 def write_release(folder, seed=1):
     """Write the Snapshot files of a release into `folder`."""
     chance = random.Random(seed)  # noqa: S311 - the same for every run
-    out = _Writer(folder)
+    out = Writer(folder, "20260131")
     parents = dict(_METADATA)
     for place, code in enumerate(PLAIN):
         above = PLAIN[max(0, place - 30) : place] or [ROOT]
@@ -100,7 +89,7 @@ def write_release(folder, seed=1):
     active = [code for code in PLAIN if code not in inactive]
     out.write(
         "sct2_Concept_Snapshot",
-        "id effectiveTime active moduleId definitionStatusId",
+        CONCEPT,
         [
             (
                 code,
@@ -117,8 +106,7 @@ def write_release(folder, seed=1):
     _write_refsets(out, chance, active, sorted(inactive))
     out.write(
         "sct2_Identifier_Snapshot",
-        "alternateIdentifier effectiveTime active moduleId identifierSchemeId "
-        "referencedComponentId",
+        IDENTIFIER,
         [("54486-6", "20260131", 1, CORE, SCHEME, PLAIN[3])],
     )
 
@@ -133,7 +121,7 @@ def _write_descriptions(out, chance, codes):
             rows.append(
                 (identifier, chance.choice(_DATES), chance.choice((1, 1, 1, 0)),
                  chance.choice((CORE, OTHER_MODULE)), code, spoken, kind,
-                 chance.choice((term, term.capitalize())), _CASE)
+                 chance.choice((term, term.capitalize())), CASE)
             )  # fmt: skip
             for refset in (US, GB) if spoken == "en" else (SWEDISH,):
                 if chance.random() < 0.7:
@@ -141,20 +129,15 @@ def _write_descriptions(out, chance, codes):
                         (out.uuid(), "20260131", chance.choice((1, 1, 1, 0)), CORE, refset,
                          identifier, chance.choice((PREFERRED, ACCEPTABLE)))
                     )  # fmt: skip
-    rows.append(
-        (made_up(999, "11"), "20260131", 1, CORE, SCHEME, "en", SYNONYM, SCHEME_NAME, _CASE)
-    )
-    header = (
-        "id effectiveTime active moduleId conceptId languageCode typeId term caseSignificanceId"
-    )
+    rows.append((made_up(999, "11"), "20260131", 1, CORE, SCHEME, "en", SYNONYM, SCHEME_NAME, CASE))
     for name, chosen in (
         ("sct2_Description_Snapshot-en", [row for row in rows if row[6] != DEFINITION]),
         ("sct2_TextDefinition_Snapshot-en", [row for row in rows if row[6] == DEFINITION]),
     ):
-        out.write(name, header, chosen)
+        out.write(name, DESCRIPTION, chosen)
     out.write(
         "der2_cRefset_LanguageSnapshot-en",
-        "id effectiveTime active moduleId refsetId referencedComponentId acceptabilityId",
+        f"{MEMBER} acceptabilityId",
         language,
     )
 
@@ -185,23 +168,22 @@ def _write_attributes(out, chance, parents, inactive, active):
             concrete.add((code, chance.choice(('"PANADOL"', '"panadol forte"')), NAME, 0))
         if chance.random() < 0.2:
             concrete.add((code, chance.choice(("true", "false")), LISTED, 1))
-    rest = "relationshipGroup typeId characteristicTypeId modifierId"
     rows = [
         (made_up(5000 + number, "12"), "20260131", int(number % 17 != 5 or kind == IS_A), CORE,
-         source, value, group, kind, _INFERRED, _SOME)
+         source, value, group, kind, INFERRED, SOME)
         for number, (source, value, kind, group) in enumerate([*edges, *sorted(attributes)])
     ]  # fmt: skip
     out.write(
         "sct2_Relationship_Snapshot",
-        f"id effectiveTime active moduleId sourceId destinationId {rest}",
+        RELATIONSHIP,
         rows,
     )
     out.write(
         "sct2_RelationshipConcreteValues_Snapshot",
-        f"id effectiveTime active moduleId sourceId value {rest}",
+        CONCRETE,
         [
             (made_up(8000 + number, "12"), "20260131", 1, CORE, source, value, group, kind,
-             _INFERRED, _SOME)
+             INFERRED, SOME)
             for number, (source, value, kind, group) in enumerate(sorted(concrete))
         ],
     )  # fmt: skip
@@ -214,10 +196,9 @@ def _write_refsets(out, chance, active, inactive):
             chance.choice((CORE, OTHER_MODULE)), refset, component,
         )  # fmt: skip
 
-    start = "id effectiveTime active moduleId refsetId referencedComponentId"
     out.write(
         "der2_Refset_SimpleSnapshot",
-        start,
+        MEMBER,
         [common(SIMPLE, code) for code in chance.sample(active + inactive, 30)],
     )
     pairs = [
@@ -228,12 +209,12 @@ def _write_refsets(out, chance, active, inactive):
     pairs += [(ASSOCIATED, code, chance.choice(active)) for code in chance.sample(active, 15)]
     out.write(
         "der2_cRefset_AssociationSnapshot",
-        f"{start} targetComponentId",
+        f"{MEMBER} targetComponentId",
         [(*common(refset, code), target) for refset, code, target in pairs],
     )
     out.write(
         "der2_iissscRefset_ComplexMapSnapshot",
-        f"{start} mapGroup mapPriority mapRule mapAdvice mapTarget correlationId",
+        f"{MEMBER} mapGroup mapPriority mapRule mapAdvice mapTarget correlationId",
         [
             (*common(MAP, code), chance.randint(1, 3), chance.randint(1, 2), "TRUE",
              "ALWAYS " + chance.choice(("J45.9", "I21")), chance.choice(("J45.9", "J45.0", "I21")),

@@ -16,7 +16,8 @@ RIGHT_HAND = "85562004 |Hand structure| : 272741003 |Laterality| = 24028007 |Rig
 LIVER_DISEASE = f"64572001 |Disease| : 363698007 |Finding site| = {LIVER}"
 
 
-# What HL7's suite for SNOMED CT expects of expressions.
+# Constraints, expressions and answers over the RF2 subset from the tests of HL7's FHIR Terminology
+# Ecosystem IG 1.9.3 (CC0-1.0).
 @pytest.mark.parametrize(
     ("constraint", "expression", "expected"),
     [
@@ -46,7 +47,7 @@ LIVER_DISEASE = f"64572001 |Disease| : 363698007 |Finding site| = {LIVER}"
         ("* MINUS << 10200004", RIGHT_LIVER, False),
     ],
 )  # fmt: skip
-def test_expressions_of_the_suite(subset, constraint, expression, expected):
+def test_expressions_over_the_rf2_subset(subset, constraint, expression, expected):
     assert satisfies(constraint, subset, candidate(expression, subset)) is expected
 
 

@@ -2,26 +2,30 @@
 
 from pathlib import Path
 
-from terminology.identifiers import verhoeff_ok
-from terminology.release.build import compile_rows
 from terminology.release.index import ReleaseIndex
-from terminology.rf2 import read_release
+from tests.terminology.writer import (
+    CASE,
+    CONCEPT,
+    CONCRETE,
+    CORE,
+    DEFINED,
+    DESCRIPTION,
+    INFERRED,
+    MEMBER,
+    PRIMITIVE,
+    RELATIONSHIP,
+    SOME,
+    Writer,
+    index_of,
+    made_up,
+)
 
 VERSION = "http://snomed.info/xsct/900000000000207008/version/20260101"
 _DATE = "20260101"
-_CORE = "900000000000207008"
-_DEFINED, _PRIMITIVE = "900000000000073002", "900000000000074008"
-_SYNONYM, _CASE = "900000000000013009", "900000000000448009"
-_INFERRED, _SOME = "900000000000011006", "900000000000451002"
+_SYNONYM = "900000000000013009"
 _IS_A = "116680003"
 _MANDATORY, _OPTIONAL = "723597001", "723598006"
 _ALL, _PRE, _POST = "723596005", "723594008", "723595009"
-
-
-def made_up(number: int) -> str:
-    """Return a valid identifier of a concept that exists nowhere else."""
-    stem = f"{number}999999910"
-    return next(stem + digit for digit in "0123456789" if verhoeff_ok(stem + digit))
 
 
 HAND_FRACTURE, LIMB_FRACTURE, LEFT_HAND_FRACTURE = made_up(11), made_up(12), made_up(13)
@@ -36,13 +40,13 @@ _CONCEPTS = [
     *[
         (code, "Metadata", ("900000000000441003",))
         for code in (
-            _CORE,
-            _DEFINED,
-            _PRIMITIVE,
+            CORE,
+            DEFINED,
+            PRIMITIVE,
             _SYNONYM,
-            _CASE,
-            _INFERRED,
-            _SOME,
+            CASE,
+            INFERRED,
+            SOME,
             _MANDATORY,
             _OPTIONAL,
             _ALL,
@@ -150,31 +154,32 @@ def write_release(
     anatomy: str | None = None,
     severity: bool = False,
     scope: bool = False,
+    sides_in_groups: bool = False,
 ) -> None:
     """Write the Snapshot files.
 
     Without the MRCM, or with other lateralizable structures; with a constraint for the domain
     91723000 |Anatomical structure|; with a further reference set that lets findings have a
-    severity; with a module scope that leaves that one out.
+    severity; with a module scope that leaves that one out; with a model that groups sides.
     """
+    out = Writer(folder, _DATE)
     concepts = [
-        (code, _DEFINED if code in _DEFINITIONS or code in _CONCRETE else _PRIMITIVE, "1")
+        (code, DEFINED if code in _DEFINITIONS or code in _CONCRETE else PRIMITIVE, "1")
         for code, _, _ in _CONCEPTS
     ]
-    concepts.append((RETIRED, _PRIMITIVE, "0"))
-    _file(
-        folder / f"sct2_Concept_Snapshot_INT_{_DATE}.txt",
-        "id effectiveTime active moduleId definitionStatusId",
-        [(code, _DATE, active, _CORE, status) for code, status, active in concepts],
+    concepts.append((RETIRED, PRIMITIVE, "0"))
+    out.write(
+        "sct2_Concept_Snapshot",
+        CONCEPT,
+        [(code, _DATE, active, CORE, status) for code, status, active in concepts],
     )
     names = [(code, name) for code, name, _ in _CONCEPTS] + [(RETIRED, "Retired concept")]
-    descriptions = [(_made_up_description(n), *pair) for n, pair in enumerate(names, start=1)]
-    _file(
-        folder / f"sct2_Description_Snapshot-en_INT_{_DATE}.txt",
-        "id effectiveTime active moduleId conceptId languageCode typeId term caseSignificanceId",
+    out.write(
+        "sct2_Description_Snapshot-en",
+        DESCRIPTION,
         [
-            (one, _DATE, "1", _CORE, code, "en", _SYNONYM, name, _CASE)
-            for one, code, name in descriptions
+            (made_up(n, "11"), _DATE, "1", CORE, code, "en", _SYNONYM, name, CASE)
+            for n, (code, name) in enumerate(names, start=1)
         ],
     )
     relations = [(code, parent, 0, _IS_A) for code, _, parents in _CONCEPTS for parent in parents]
@@ -184,94 +189,74 @@ def write_release(
         for code, attributes in table.items()
         for group, kind, value in attributes
     ]
-    _file(
-        folder / f"sct2_Relationship_Snapshot_INT_{_DATE}.txt",
-        "id effectiveTime active moduleId sourceId destinationId relationshipGroup typeId "
-        "characteristicTypeId modifierId",
+    out.write(
+        "sct2_Relationship_Snapshot",
+        RELATIONSHIP,
         [
-            (_made_up_relationship(n), _DATE, "1", _CORE, source, target, group, kind,
-             _INFERRED, _SOME)
+            (made_up(n, "12"), _DATE, "1", CORE, source, target, group, kind, INFERRED, SOME)
             for n, (source, target, group, kind) in enumerate(relations, start=1)
         ],
-    )  # fmt: skip
-    _file(
-        folder / f"sct2_RelationshipConcreteValues_Snapshot_INT_{_DATE}.txt",
-        "id effectiveTime active moduleId sourceId value relationshipGroup typeId "
-        "characteristicTypeId modifierId",
+    )
+    out.write(
+        "sct2_RelationshipConcreteValues_Snapshot",
+        CONCRETE,
         [
-            (_made_up_relationship(500 + n), _DATE, "1", _CORE, code, value, group, kind,
-             _INFERRED, _SOME)
+            (made_up(500 + n, "12"), _DATE, "1", CORE, code, value, group, kind, INFERRED, SOME)
             for n, (code, attributes) in enumerate(_CONCRETE.items())
             for group, kind, value in attributes
         ],
-    )  # fmt: skip
-    base = "id effectiveTime active moduleId refsetId referencedComponentId"
-    _file(
-        folder / f"der2_Refset_SimpleSnapshot_INT_{_DATE}.txt",
-        base,
-        [(_uuid(n), _DATE, "1", _CORE, "723264001", one) for n, one in enumerate(lateralizable)],
+    )
+
+    def members(refset: str, rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+        return [(out.uuid(), _DATE, "1", CORE, refset, *row) for row in rows]
+
+    out.write(
+        "der2_Refset_SimpleSnapshot",
+        MEMBER,
+        members("723264001", [(one,) for one in lateralizable]),
     )
     if anatomy is not None:
-        _file(
-            folder / f"der2_sssssssRefset_MRCMDomainSnapshot_INT_{_DATE}.txt",
-            f"{base} domainConstraint parentDomain proximalPrimitiveConstraint "
+        out.write(
+            "der2_sssssssRefset_MRCMDomainSnapshot",
+            f"{MEMBER} domainConstraint parentDomain proximalPrimitiveConstraint "
             "proximalPrimitiveRefinement domainTemplateForPrecoordination "
             "domainTemplateForPostcoordination guideURL",
-            [(_uuid(300), _DATE, "1", _CORE, "723560006", "91723000", anatomy, *["-"] * 6)],
+            members("723560006", [("91723000", anatomy, *["-"] * 6)]),
         )
     if scope:
-        _file(
-            folder / f"der2_cRefset_MRCMModuleScopeSnapshot_INT_{_DATE}.txt",
-            f"{base} mrcmRuleRefsetId",
-            [
-                (_uuid(400 + n), _DATE, "1", _CORE, "723563008", _CORE, one)
-                for n, one in enumerate(("723561005", "723562003"))
-            ],
+        out.write(
+            "der2_cRefset_MRCMModuleScopeSnapshot",
+            f"{MEMBER} mrcmRuleRefsetId",
+            members("723563008", [(CORE, one) for one in ("723561005", "723562003")]),
         )
     if not model:
         return
     other = ("246112005", "404684003", 1, "0..1", "0..1", _MANDATORY, _ALL)
-    _file(
-        folder / f"der2_cissccRefset_MRCMAttributeDomainSnapshot_INT_{_DATE}.txt",
-        f"{base} domainId grouped attributeCardinality attributeInGroupCardinality "
+    out.write(
+        "der2_cissccRefset_MRCMAttributeDomainSnapshot",
+        f"{MEMBER} domainId grouped attributeCardinality attributeInGroupCardinality "
         "ruleStrengthId contentTypeId",
-        [(_uuid(100 + n), _DATE, "1", _CORE, "723561005", *rule) for n, rule in enumerate(_DOMAINS)]
-        + ([(_uuid(199), _DATE, "1", _CORE, OTHER_RULES, *other)] if severity else []),
+        members("723561005", _in_groups(_DOMAINS) if sides_in_groups else _DOMAINS)
+        + (members(OTHER_RULES, [other]) if severity else []),
     )
-    _file(
-        folder / f"der2_ssccRefset_MRCMAttributeRangeSnapshot_INT_{_DATE}.txt",
-        f"{base} rangeConstraint attributeRule ruleStrengthId contentTypeId",
-        [
-            (_uuid(200 + n), _DATE, "1", _CORE, "723562003", attribute, constraint, "-", *rest)
-            for n, (attribute, constraint, *rest) in enumerate(_RANGES)
-        ],
+    out.write(
+        "der2_ssccRefset_MRCMAttributeRangeSnapshot",
+        f"{MEMBER} rangeConstraint attributeRule ruleStrengthId contentTypeId",
+        members(
+            "723562003",
+            [(attribute, constraint, "-", *rest) for attribute, constraint, *rest in _RANGES],
+        ),
     )
+
+
+def _in_groups(domains: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return the domain rules with 272741003 |Laterality| in groups."""
+    return [
+        (*rule[:2], 1, "0..*", "0..1", *rule[5:]) if rule[0] == "272741003" else rule
+        for rule in domains
+    ]
 
 
 def index_in(folder: Path) -> ReleaseIndex:
     """Return the index of the release in a folder."""
-    facts, arrays = compile_rows(read_release([folder], version_uri=VERSION))
-    held = dict(arrays)
-    return ReleaseIndex(facts, held)
-
-
-def _file(path: Path, header: str, rows: list[tuple[object, ...]]) -> None:
-    lines = ["\t".join(header.split())]
-    lines += ["\t".join(str(cell) for cell in row) for row in rows]
-    path.write_bytes(("\r\n".join(lines) + "\r\n").encode())
-
-
-def _uuid(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012d}"
-
-
-def _made_up_description(number: int) -> str:
-    return _component(f"{number}999999911")
-
-
-def _made_up_relationship(number: int) -> str:
-    return _component(f"{number}999999912")
-
-
-def _component(stem: str) -> str:
-    return next(stem + digit for digit in "0123456789" if verhoeff_ok(stem + digit))
+    return index_of(folder, VERSION)

@@ -5,7 +5,7 @@ from terminology.errors import IdentifierError
 from terminology.expressions import ExpressionError, sided, split
 from terminology.graph import BodyStructureGraph
 
-from .release import HAND_FRACTURE
+from .release import HAND_FRACTURE, index_in, write_release
 
 LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 
@@ -63,6 +63,26 @@ def test_a_code_that_is_none_is_refused(release):
 )  # fmt: skip
 def test_a_site_is_split_from_its_side(release, site, expected):
     assert split(site, release) == expected
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        ("85562004", ("85562004", None)),
+        ("85151006", ("85562004", LEFT)),
+        ("85562004:{272741003=24028007}", ("85562004", RIGHT)),
+        ("39607008:272741003=7771000", ("39607008", LEFT)),
+        ("39607008:{272741003=7771000},{272741003=24028007}",
+         ("39607008:{272741003=7771000},{272741003=24028007}", None)),
+    ],
+)  # fmt: skip
+def test_a_side_is_found_in_a_group_where_the_model_groups_it(tmp_path, site, expected):
+    write_release(tmp_path, sides_in_groups=True)
+    assert split(site, index_in(tmp_path)) == expected
+
+
+def test_the_example_release_is_split(example):
+    assert split("85151006", example) == ("85562004", LEFT)
 
 
 def test_the_embedded_subset_is_split_as_its_table_says(embedded):

@@ -123,7 +123,7 @@ def test_a_domain_that_the_release_left_out_is_said_and_not_taken_for_empty(tmp_
     assert "723264001" in one.text
     # The definition of the hand says that it has a side.
     assert validate("85562004:272741003=7771000", index) == ()
-    # The trunk is in the mandatory domain; whether it is in the narrower, optional one is not known.
+    # The trunk is in the mandatory domain; whether in the narrower, optional one is not known.
     (trunk,) = validate("22943007:272741003=7771000", index)
     assert (trunk.severity, trunk.rule) == ("information", "unchecked")
 

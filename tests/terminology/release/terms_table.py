@@ -8,7 +8,8 @@ import numpy as np
 
 from terminology.release.descriptions import DescriptionTable
 from terminology.release.folding import filed, folding_of, sought
-from terminology.release.terms import TermSearch, term_arrays
+from terminology.release.termarrays import term_arrays
+from terminology.release.terms import TermSearch
 from terminology.release.values import FSN, SYNONYM
 from terminology.rf2.rows import TextColumn
 

@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 
@@ -90,13 +88,3 @@ def test_an_open_file_outlives_its_replacement(path):
     write_arrays(path, {"version": "two"}, iter([("numbers", np.zeros(3))]))
     np.testing.assert_array_equal(old["numbers"], ARRAYS["numbers"])
     assert ArrayFile(path).facts == {"version": "two"}
-
-
-def test_what_a_killed_build_left_is_removed_and_what_a_running_one_writes_is_kept(path):
-    dead = path.parent / ".some.idx.building-999999999-abc"
-    alive = path.parent / f".some.idx.building-{os.getpid()}-abc"
-    dead.touch()
-    alive.touch()
-    write_arrays(path, {}, iter([]))
-    assert not dead.exists()
-    assert alive.exists()

@@ -1,3 +1,8 @@
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -169,3 +174,53 @@ def test_the_embedded_index_agrees_with_its_tables():
         assert codes(index, index.descendants(ordinal)) == nx.ancestors(shape, code)
         assert codes(index, index.ancestors(ordinal)) == nx.descendants(shape, code) | {ROOT}
         assert index.display(ordinal) == concept.display
+
+
+def test_what_is_derived_is_made_once_by_one_thread_and_kept_with_its_index(index):
+    made = []
+
+    def slow(one):
+        made.append(one)
+        sleep(0.05)
+        return [one.version]
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: index.derived(slow), range(8)))
+    assert made == [index]
+    assert all(one is found[0] for one in found)
+    other = release(NAMES, IS_A, version="other")
+    assert other.derived(slow) == ["other"]
+    assert index.derived(slow) is found[0]
+
+
+def test_what_derives_may_derive_and_its_failure_is_not_kept(index):
+    def inner(one):
+        return len(one)
+
+    def outer(one):
+        return one.derived(inner) + 1
+
+    assert index.derived(outer) == len(index) + 1
+    calls = []
+
+    def failing(one):
+        calls.append(one)
+        raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            index.derived(failing)
+    assert len(calls) == 2
+
+
+def test_an_index_goes_with_all_that_was_derived_from_it():
+    one = release(NAMES, IS_A)
+    one.derived(lambda index: [index])
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
+
+
+def test_ordinals_in_the_order_of_codes(index):
+    assert index.ids[index.by_code].tolist() == sorted(index.ids.tolist())

@@ -381,6 +381,29 @@ def test_relations_stand_in_both_orders(drawn: Drawn) -> None:
 
 @quick
 @given(releases())
+def test_rows_have_one_group_number_where_source_and_group_are_the_same(drawn: Drawn) -> None:
+    index = index_of(drawn)
+    groups = index.groups
+    numbered = [
+        (number, (source, group))
+        for table, numbers in (
+            (index.relations, groups.of_relation),
+            (index.concretes, groups.of_concrete),
+        )
+        for number, source, group in zip(
+            numbers.tolist(), table.source.tolist(), table.group.tolist(), strict=True
+        )
+    ]
+    pairs = sorted({pair for _, pair in numbered})
+    assert all(pairs[number] == pair for number, pair in numbered)
+    assert list(zip(groups.subject.tolist(), groups.grouped.tolist(), strict=True)) == [
+        (source, group != 0) for source, group in pairs
+    ]
+    assert len(groups) == len(pairs)
+
+
+@quick
+@given(releases())
 def test_members_and_associations_are_the_active_rows(drawn: Drawn) -> None:
     index = index_of(drawn)
     members = {drawn.codes[place] for place, on in drawn.members if on}

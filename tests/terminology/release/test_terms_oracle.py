@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
-from terminology.release import termarrays, terms
+from terminology.release import hits, ordinals, termarrays, terms
 from terminology.release.values import DEFINITION, FSN, SYNONYM
 from tests.terminology.release.terms_table import DIALECTS, GB, SWEDISH, US, Release, Row
 
@@ -90,7 +90,8 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(termarrays, "_CHUNK", 7)
         monkeypatch.setattr(terms, "_FEW", 2)
         monkeypatch.setattr(terms, "_SEVERAL", 2)
-        monkeypatch.setattr(terms, "_FIRST_LOOK", 3)
+        monkeypatch.setattr(ordinals, "_FEW", 2)
+        monkeypatch.setattr(hits, "_FIRST_LOOK", 3)
 
 
 @pytest.mark.usefixtures("sizes")
@@ -137,6 +138,11 @@ def test_pages_fit_together_whatever_their_size() -> None:
                 for hit in release.search.search(text, limit=size, offset=offset).hits
             ]
             assert pages == list(whole.hits), (text, size)
+        found = release.search.matches(text)
+        assert (found.total, found.fuzzy) == (whole.total, whole.fuzzy)
+        assert set(found.ordinals) == {hit.ordinal for hit in whole.hits}
+        assert found.page() == whole
+        assert found.page(limit=2, offset=1) == release.search.search(text, limit=2, offset=1)
 
 
 @pytest.mark.usefixtures("sizes")

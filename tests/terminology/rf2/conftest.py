@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,13 +48,3 @@ def package(tmp_path: Path) -> Package:
     folder = tmp_path / "release"
     shutil.copytree(EXAMPLE, folder)
     return Package(folder)
-
-
-@pytest.fixture(scope="session")
-def subset() -> Path:
-    """The RF2 subset of HL7's terminology tests, which the repository does not carry."""
-    shared = Path(os.environ.get("BODYSITE_SHARED", ROOT.parent / "shared"))
-    folder = shared / "tx-ecosystem" / "rf2"
-    if not folder.is_dir():
-        pytest.skip("needs the RF2 subset of the tx-ecosystem tests: set BODYSITE_SHARED")
-    return folder
