@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import threading
 import zipfile
 from collections.abc import Callable
@@ -309,8 +310,10 @@ def test_no_identifier_leaves_under_the_default_policy(client: Client) -> None:
         BodyPartExamined="HAND", StudyDescription="Hand Mustermann, geb. 12.08.1964"
     )
     text = client.annotate(content).text
+    # Pseudonyms are hexadecimal: digits alone may stand in one by chance.
+    plain = re.sub(r"\b[0-9a-f]{64}\b", "", text)
     for secret in ("4711", "0815", "Mustermann", "1964", "Erika"):
-        assert secret not in text
+        assert secret not in plain
     (study,) = of_type(checked(json.loads(text)), "ImagingStudy")
     assert len(study["subject"]["identifier"]["value"]) == 64
     assert len(study["identifier"][1]["value"]) == 64
