@@ -19,7 +19,7 @@ from api.outcome import outcome
 from api.tx.hierarchy import concepts_of
 from api.tx.r4 import resource_to_r4
 from api.tx.resources_store import R4, Owned
-from api.tx.versions import split_canonical
+from api.tx.versions import join_canonical, split_canonical
 
 Json = dict[str, Any]
 _SUMMARY: Final = frozenset(
@@ -89,6 +89,18 @@ def _element(name: str) -> Callable[[Json], Iterable[Any]]:
     return lambda resource: (resource[name],) if name in resource else ()
 
 
+def _forms(canonical: str, version: str | None = None) -> tuple[str, ...]:
+    """Return how a search may name a canonical: by its url, and with its version if it has one."""
+    url, inside = split_canonical(canonical)
+    version = version or inside
+    return (url, join_canonical(url, version)) if version else (url,)
+
+
+def _url(resource: Json) -> Iterable[str]:
+    """Return the canonical address of a resource, without and with its version."""
+    return _forms(resource["url"], resource.get("version")) if "url" in resource else ()
+
+
 class _Token(NamedTuple):
     """A coded value; its system is empty for none, `implied` where the element alone says it."""
 
@@ -132,12 +144,14 @@ def _systems(resource: Json) -> Iterator[str]:
     """Yield the code systems that a ValueSet includes from."""
     for include in resource.get("compose", {}).get("include", ()):
         if "system" in include:
-            yield include["system"]
+            yield from _forms(include["system"], include.get("version"))
 
 
 def _mapped_systems(side: str) -> Callable[[Json], Iterable[str]]:
     """Return what yields the systems of one side of a ConceptMap."""
-    return lambda one: [split_canonical(g.get(side, ""))[0] for g in one.get("group", ())]
+    return lambda one: [
+        form for group in one.get("group", ()) for form in _forms(group.get(side, ""))
+    ]
 
 
 def _mapped_codes(side: str) -> Callable[[Json], Iterator[_Token]]:
@@ -156,12 +170,12 @@ def _mapped_codes(side: str) -> Callable[[Json], Iterator[_Token]]:
 
 def _scope(side: str) -> Callable[[Json], Iterable[str]]:
     names = (f"{side}ScopeUri", f"{side}ScopeCanonical")
-    return lambda one: [split_canonical(one[name])[0] for name in names if name in one]
+    return lambda one: [form for name in names if name in one for form in _forms(one[name])]
 
 
 _COMMON: Final[Mapping[str, SearchParam]] = {
     "_id": SearchParam("id", _element("id"), "Logical ids, set apart by commas."),
-    "url": SearchParam("uri", _element("url"), "The canonical address. :below."),
+    "url": SearchParam("uri", _url, "The canonical address. :below."),
     "version": SearchParam("token", _coded("version", ""), "The version."),
     "name": SearchParam("string", _element("name"), "How the name begins. :exact, :contains."),
     "title": SearchParam("string", _element("title"), "How the title begins. :exact, :contains."),
@@ -189,13 +203,13 @@ SEARCH: Final[Mapping[str, Mapping[str, SearchParam]]] = {
     "CodeSystem": {
         **_COMMON,
         "code": SearchParam("token", _codes, "A code that it defines."),
-        "system": SearchParam("uri", _element("url"), "The code system, as url."),
+        "system": SearchParam("uri", _url, "The code system, as url."),
         "content-mode": SearchParam(
             "token", _coded("content", _CONTENT_MODE), "complete, fragment, …"
         ),
         "supplements": SearchParam(
             "uri",
-            lambda one: [split_canonical(one["supplements"])[0]] if "supplements" in one else (),
+            lambda one: _forms(one["supplements"]) if "supplements" in one else (),
             "The code system that it adds to.",
         ),
     },
@@ -305,14 +319,7 @@ def narrowed(resource: Json, summary: str, elements: frozenset[str]) -> Json:
     SearchError
         `_summary` has a value that FHIR does not know.
     """
-    if summary not in {"true", "text", "data", "count", "false"}:
-        raise SearchError(
-            "_summary",
-            f"'{summary}' is no summary",
-            "true, text, data, count or false",
-            "Correct the value.",
-            issue="value",
-        )
+    _check_summary(summary)
     if elements:
         kept = {k: v for k, v in resource.items() if k in elements | _MANDATORY}
     elif summary == "true":
@@ -328,6 +335,17 @@ def narrowed(resource: Json, summary: str, elements: frozenset[str]) -> Json:
     return kept
 
 
+def _check_summary(summary: str) -> None:
+    if summary not in {"true", "text", "data", "count", "false"}:
+        raise SearchError(
+            "_summary",
+            f"'{summary}' is no summary",
+            "true, text, data, count or false",
+            "Correct the value.",
+            issue="value",
+        )
+
+
 def _controlled(wish: _Wish, name: str, value: str, max_page_size: int) -> _Wish:
     if name in {"_count", "_offset"}:
         if not (value.isascii() and value.isdigit() and len(value) < 10):
@@ -338,7 +356,7 @@ def _controlled(wish: _Wish, name: str, value: str, max_page_size: int) -> _Wish
             return replace(wish, count=min(int(value), max_page_size))
         return replace(wish, offset=int(value))
     if name == "_summary":
-        narrowed({}, value, frozenset())
+        _check_summary(value)
         return replace(wish, summary=value)
     if name == "_elements":
         asked = frozenset(part.strip() for part in value.split(",") if part.strip())
@@ -404,10 +422,6 @@ def _equal(have: Any, want: str) -> bool:
     return bool(have == want)
 
 
-def _same_url(have: Any, want: str) -> bool:
-    return bool(have == split_canonical(want)[0])
-
-
 def _below(have: Any, want: str) -> bool:
     return bool(have == want) or str(have).startswith(want.rstrip("/") + "/")
 
@@ -422,7 +436,7 @@ def _token(have: Any, want: str) -> bool:
 
 _COMPARISONS: Final[Mapping[tuple[str, str], Callable[[Any, str], bool]]] = {
     ("id", ""): _equal,
-    ("uri", ""): _same_url,
+    ("uri", ""): _equal,
     ("uri", "below"): _below,
     ("string", ""): _begins,
     ("string", "exact"): _equal,

@@ -14,7 +14,7 @@ from api.tx import requests
 from api.tx.answers import Answer, Asked
 from api.tx.catalog import Held, matching, narrowed, search
 from api.tx.checks import checked
-from api.tx.resources_store import Owned, ResourceLibrary, already_there
+from api.tx.resources_store import Owned, ResourceLibrary
 from api.tx.service import TerminologyService
 
 Json = dict[str, Any]
@@ -203,7 +203,14 @@ class Editor:
         checked(body, asked.release)
         url = body.get("url")
         if (kind, url) in self._service.builtin_urls and body.get("content") != "supplement":
-            raise already_there(kind, "what comes with Bodysite", str(url), None)
+            raise RequestError(
+                f"{kind}.url",
+                f"'{url}' is the url of a {kind} that comes with Bodysite",
+                "a url that no other resource here has",
+                "Give it a url of your own.",
+                status=409,
+                issue="duplicate",
+            )
         owned, new = library.put(kind, resource_id, asked.release, body, check=check)
         headers = _headers(owned)
         headers["Location"] = f"{asked.base}/{kind}/{resource_id}"
