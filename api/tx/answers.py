@@ -23,6 +23,8 @@ class Asked:
         By lower-case name.
     base
         The address of the endpoint as the client knows it.
+    seconds
+        What is left of the time of the batch that it is an entry of.
     """
 
     release: str
@@ -32,6 +34,7 @@ class Asked:
     body: bytes | Json | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

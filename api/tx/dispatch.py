@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -163,7 +163,7 @@ class Dispatcher:
             request,
             asked.release,
             accept_language=asked.headers.get("accept-language"),
-            limits=_lowered(self._limits, asked.headers),
+            limits=_lowered(self._limits, asked),
             registry=registry,
         )
         found = operation.run(Call(request, context, self.service))
@@ -237,7 +237,7 @@ class Dispatcher:
         try:
             if time.monotonic() > end:
                 raise _no_time(self._batch_seconds)
-            one = _entry_asked(entry, asked)
+            one = replace(_entry_asked(entry, asked), seconds=end - time.monotonic())
             head = one.method == "HEAD"
             answer = self.answer(replace(one, method="GET") if head else one)
         except BodySiteError as error:
@@ -362,9 +362,11 @@ def _first_problem(entries: Sequence[Json], asked: Asked) -> RequestError | None
     return None
 
 
-def _lowered(limits: Limits, headers: Mapping[str, str]) -> Limits:
-    """Return the limits of a request, which may ask for a lower one than the server's."""
-    wanted = whole_number(headers.get(_TOO_COSTLY, ""))
+def _lowered(limits: Limits, asked: Asked) -> Limits:
+    """Return the limits of a request: it may ask for a lower one, and a batch has its own time."""
+    if asked.seconds is not None:
+        limits = replace(limits, seconds=min(limits.seconds, max(asked.seconds, 0.0)))
+    wanted = whole_number(asked.headers.get(_TOO_COSTLY, ""))
     if wanted is None:
         return limits
     return replace(limits, expansion=min(wanted, limits.expansion))

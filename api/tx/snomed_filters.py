@@ -209,7 +209,8 @@ def _open(
 
 
 def _split(op: str, value: str) -> list[str]:
-    return [one.strip() for one in value.split(",")] if op != "=" else [value.strip()]
+    parts = value.split(",") if op != "=" else [value]
+    return list(dict.fromkeys(part.strip() for part in parts))
 
 
 def _code(provider: SnomedProvider, code: str, prop: str, op: str, value: str) -> str:

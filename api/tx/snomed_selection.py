@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +32,8 @@ _SPARSE: Final = 16
 # How much further than a set is dense, and how far at most, to look for the first of it by code.
 _AHEAD: Final = 2
 _MOST_AHEAD: Final = 4096
+# Expressions whose membership a joined set remembers.
+_KEPT: Final = 64
 
 
 def no_expression(_: PostCoordinated) -> bool:
@@ -158,7 +160,10 @@ class SnomedSelection:
         order: Sequence[Ref] | None,
     ) -> SnomedSelection:
         listed = None if order is None else tuple(order)
-        return SnomedSelection(self.provider, members, accepts, open_ended, listed)
+        # Value sets that import one another share parts: each is asked once about an expression.
+        return SnomedSelection(
+            self.provider, members, lru_cache(_KEPT)(accepts), open_ended, listed
+        )
 
     def _page(self, start: int, end: int) -> NDArray[np.uint32]:
         """Return the ordinals that stand at places start..end-1 when sorted by code."""

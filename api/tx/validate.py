@@ -14,7 +14,7 @@ from api.tx.coded import (
     why_not_in_system,
 )
 from api.tx.compose import supplements_named_by
-from api.tx.context import TxContext
+from api.tx.context import TxContext, require_kind
 from api.tx.displays import display_issue
 from api.tx.inquiry import Inquiry, Trial
 from api.tx.issues import Issue, operation_outcome
@@ -56,6 +56,7 @@ def validate_code_system_code(parameters_: Json, context: TxContext) -> Json:
     asked = Parameters.of(parameters_)
     inline = asked.resource("codeSystem")
     if inline is not None:
+        require_kind(inline, "codeSystem", "CodeSystem")
         require_shape(inline, "CodeSystem", "codeSystem")
         context = context.with_code_system(ResourceProvider(inline))
         asked = Parameters(({"name": "url", "valueUri": inline.get("url", "")}, *asked.entries))
