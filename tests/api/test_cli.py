@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -221,8 +220,10 @@ def test_ctrl_c_is_quiet_and_leaves_no_file(tmp_path: Path) -> None:
     ) as started:
         assert started.stdin is not None
         assert started.stderr is not None
-        while not list(tmp_path.iterdir()):
-            time.sleep(0.05)
+        # More than a pipe holds: once it is written, the command reads, and no longer imports.
+        started.stdin.write(bytes(1 << 20))
+        started.stdin.flush()
+        assert list(tmp_path.iterdir())
         started.send_signal(signal.SIGINT)
         assert started.wait(30) == 130
         assert started.stderr.read() == b"Interrupted.\n"
