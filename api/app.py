@@ -37,7 +37,7 @@ from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
 from classifier.prediction import Predictor
 from terminology.errors import BodySiteError
-from terminology.library import Terminology
+from terminology.library import Terminology, load_terminology
 from terminology.release.embedded import embedded_index
 from terminology.release.index import ReleaseIndex
 
@@ -130,9 +130,9 @@ def create_app(
     return app
 
 
-def default_release(settings: Settings) -> Path | None:
-    """Return the release whose body structures answer for images; `None` for the embedded ones."""
-    return settings.releases[0] if settings.releases else None
+def terminology_over(releases: Sequence[ReleaseIndex]) -> Terminology:
+    """Return the terminology over the default release; over the embedded structures without one."""
+    return Terminology.load(release=releases[0]) if releases else load_terminology()
 
 
 def open_releases(paths: Sequence[Path]) -> tuple[ReleaseIndex, ...]:

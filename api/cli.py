@@ -212,9 +212,8 @@ def serve(
 def _run(settings: Settings) -> None:
     import uvicorn
 
-    from api.app import create_app, default_release, open_releases
+    from api.app import create_app, open_releases, terminology_over
     from api.tx.resources_store import ResourceLibrary
-    from terminology.library import load_terminology
 
     releases = open_releases(settings.releases)
     with (
@@ -240,7 +239,7 @@ def _run(settings: Settings) -> None:
             return
         app = create_app(
             settings,
-            terminology=load_terminology(default_release(settings)),
+            terminology=terminology_over(releases),
             store=store,
             releases=releases,
             library=library,

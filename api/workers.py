@@ -18,11 +18,10 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app, default_release, open_releases
+from api.app import create_app, open_releases, terminology_over
 from api.settings import Settings
 from api.store import SqlStore
 from api.tx.resources_store import ResourceLibrary
-from terminology.library import load_terminology
 
 _WORKER: Final = "api.workers:worker"
 _SETTINGS: Final = "BODYSITE_WORKER_SETTINGS"
@@ -79,10 +78,11 @@ def _environment(settings: Settings) -> Iterator[None]:
 def worker() -> FastAPI:
     """Return the application of one of several processes; its store closes with the process."""
     settings = Settings(**json.loads(os.environ[_SETTINGS]))
+    releases = open_releases(settings.releases)
     return create_app(
         settings,
-        terminology=load_terminology(default_release(settings)),
+        terminology=terminology_over(releases),
         store=SqlStore(settings.database),
-        releases=open_releases(settings.releases),
+        releases=releases,
         library=ResourceLibrary(settings.database),
     )

@@ -16,6 +16,21 @@ from numpy.typing import NDArray
 from api.tx.snomed import SnomedProvider, is_number
 from terminology.concept import SNOMED
 from terminology.release.refsets import RefsetTable
+from terminology.release.values import (
+    ALTERNATIVE,
+    MOVED_FROM,
+    MOVED_TO,
+    PARTIALLY_EQUIVALENT_TO,
+    POSSIBLY_EQUIVALENT_TO,
+    POSSIBLY_REPLACED_BY,
+    REFERS_TO,
+    REPLACED_BY,
+    SAME_AS,
+    SIMILAR_TO,
+    STRUCTURE_AND_ENTIRE,
+    STRUCTURE_AND_PART,
+    WAS_A,
+)
 from terminology.rf2.rows import TextColumn
 
 Json = dict[str, Any]
@@ -44,20 +59,20 @@ NOT_RELATED: Final = Relationship("not-related-to", "disjoint")
 # FHIR, "Using SNOMED CT with FHIR", implicit concept maps, for the first four. The others follow
 # from what the reference sets mean: a part and an entire structure are kinds of the structure.
 ASSOCIATIONS: Final = {
-    "900000000000523009": ("POSSIBLY EQUIVALENT TO", INEXACT),
-    "900000000000526001": ("REPLACED BY", EQUIVALENT),
-    "900000000000527005": ("SAME AS", EQUAL),
-    "900000000000530003": ("ALTERNATIVE", INEXACT),
-    "1186921001": ("POSSIBLY REPLACED BY", INEXACT),
-    "1186924009": ("PARTIALLY EQUIVALENT TO", INEXACT),
-    "900000000000528000": ("WAS A", NARROWER_SOURCE),
-    "900000000000529008": ("SIMILAR TO", INEXACT),
-    "734138000": ("anatomy structure and entire", BROADER_SOURCE),
-    "734139008": ("anatomy structure and part", BROADER_SOURCE),
+    POSSIBLY_EQUIVALENT_TO: ("POSSIBLY EQUIVALENT TO", INEXACT),
+    REPLACED_BY: ("REPLACED BY", EQUIVALENT),
+    SAME_AS: ("SAME AS", EQUAL),
+    ALTERNATIVE: ("ALTERNATIVE", INEXACT),
+    POSSIBLY_REPLACED_BY: ("POSSIBLY REPLACED BY", INEXACT),
+    PARTIALLY_EQUIVALENT_TO: ("PARTIALLY EQUIVALENT TO", INEXACT),
+    WAS_A: ("WAS A", NARROWER_SOURCE),
+    SIMILAR_TO: ("SIMILAR TO", INEXACT),
+    STRUCTURE_AND_ENTIRE: ("anatomy structure and entire", BROADER_SOURCE),
+    STRUCTURE_AND_PART: ("anatomy structure and part", BROADER_SOURCE),
 }
 # Association reference sets whose targets are no replacement of the source: they name a module or a
 # namespace, or lead from descriptions.
-_NO_MAPS: Final = frozenset({"900000000000524003", "900000000000525002", "900000000000531004"})
+_NO_MAPS: Final = frozenset({MOVED_TO, MOVED_FROM, REFERS_TO})
 
 # Map reference set → the code system that its targets come from.
 TARGET_SYSTEMS: Final = {

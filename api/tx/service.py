@@ -53,7 +53,7 @@ class TerminologyService:
         self.releases = tuple(SnomedProvider(index) for index in indexes)
         for provider in self.releases:
             # Made once now: the first requests would wait for them, and all others meanwhile.
-            _ = provider.by_code
+            _ = provider.index.by_code
             _ = provider.properties
         self.builtin = tuple(Builtin.of(one) for one in builtin_resources(crosswalk))
         self._own: _Own | None = None

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from api.tx import snomed_filters, snomed_properties
@@ -324,11 +323,6 @@ class SnomedProvider:
     def search(self, text: str, within: Selection, languages: Sequence[str]) -> Selection:
         """Return the concepts of `within` whose terms fit what a user typed, best first."""
         return SearchedSelection(self, text, plain(within), languages)
-
-    @cached_property
-    def by_code(self) -> NDArray[np.uint32]:
-        """uint32 (concepts,): all ordinals, in the order of their codes as numbers."""
-        return np.argsort(self.index.ids).astype(np.uint32)
 
     @cached_property
     def leaves(self) -> BitMap:

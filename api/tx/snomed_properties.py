@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pyroaring import BitMap
@@ -27,8 +26,7 @@ from terminology.expressions.syntax import (
     StringValue,
 )
 from terminology.release.anatomy import Anatomy
-from terminology.release.index import ReleaseIndex
-from terminology.release.sides import Sides
+from terminology.release.sides import sides_of
 from terminology.release.values import HISTORICAL, ConcreteValue
 
 if TYPE_CHECKING:
@@ -188,7 +186,7 @@ def _sides(provider: SnomedProvider, ordinal: int) -> Iterator[PropertyValue]:
 
 def _anatomy(provider: SnomedProvider, ordinal: int) -> Iterator[PropertyValue]:
     code = provider.index.code(ordinal)
-    triple = anatomy_of(provider.index).triple(code)
+    triple = provider.index.derived(Anatomy).triple(code)
     if triple is None:
         return
     for name, one in (
@@ -218,18 +216,6 @@ def _normal_forms(provider: SnomedProvider, concept: Concept) -> Iterator[Proper
     form = normal_expression(normalise(concept.code, index), index)
     yield PropertyValue("normalForm", "string", describe(form, index))
     yield PropertyValue("normalFormTerse", "string", render(form, terms=False))
-
-
-@lru_cache(maxsize=8)
-def sides_of(index: ReleaseIndex) -> Sides:
-    """Return what is the left or right of what in a release, found once for each index."""
-    return Sides.of_release(index, index.active)
-
-
-@lru_cache(maxsize=8)
-def anatomy_of(index: ReleaseIndex) -> Anatomy:
-    """Return structures, entires and parts of a release, found once for each index."""
-    return Anatomy(index)
 
 
 def _once(found: Iterable[PropertyValue]) -> Iterator[PropertyValue]:

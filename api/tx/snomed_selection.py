@@ -20,7 +20,7 @@ from api.tx.provider import Concept, Selection
 from api.tx.snomed_expressions import PostCoordinated
 from api.tx.text_filter import rank
 from terminology.release.hits import Matches
-from terminology.release.index import as_array
+from terminology.release.ordinals import as_array
 
 if TYPE_CHECKING:
     from api.tx.snomed import SnomedProvider
@@ -173,7 +173,7 @@ class SnomedSelection:
         if len(self.members) * _SPARSE < everything:
             ordinals = as_array(self.members)
             return ordinals[np.argsort(self.provider.index.ids[ordinals])][start:end]
-        by_code = self.provider.by_code
+        by_code = self.provider.index.by_code
         # Of a dense set the first ones by code are soon met; it need not be sorted for them.
         first = by_code[: _AHEAD * end * everything // len(self.members)]
         if len(first) <= _MOST_AHEAD:

@@ -83,6 +83,7 @@ class _Ordinals:
     place: NDArray[np.int64]
     ids: NDArray[np.int64]
     subtree: NDArray[np.uint32]
+    levels: NDArray[np.int64]
     child: NDArray[np.uint32]
     parent: NDArray[np.uint32]
 
@@ -107,14 +108,14 @@ def _ordinals(concepts: ConceptRows, relationships: RelationshipRows) -> _Ordina
     pairs = np.unique(child.astype(np.int64) * len(ids) + parent)
     child, parent = np.divmod(pairs, max(len(ids), 1))
     try:
-        walk, subtree = depth_first(len(ids), child, parent)
+        walk, subtree, levels = depth_first(len(ids), child, parent)
     except CycleError as error:
         codes = ids[error.positions]
         raise TableError(_cycle_problems(codes, relationships)) from None
     # What is inactive comes after what is active; a concept without is-a rows keeps its place.
     active = concepts.active[walk]
     order = np.concatenate((np.flatnonzero(active), np.flatnonzero(~active)))
-    walk, subtree = walk[order], subtree[order]
+    walk, subtree, levels = walk[order], subtree[order], levels[order]
     place = np.empty(len(ids), dtype=np.int64)
     place[walk] = np.arange(len(ids))
     return _Ordinals(
@@ -122,6 +123,7 @@ def _ordinals(concepts: ConceptRows, relationships: RelationshipRows) -> _Ordina
         place,
         ids,
         subtree,
+        levels,
         place[child].astype(np.uint32),
         place[parent].astype(np.uint32),
     )
@@ -156,6 +158,7 @@ def _all(
         order.child,
         order.parent,
         order.subtree,
+        order.levels,
         lambda done: tell("hierarchy", 0.25 * done),
     )
     tell("attributes", 0.25)

@@ -52,8 +52,10 @@ class Csr:
         return [flat[a:b] for a, b in pairwise(starts)]
 
 
-def depth_first(count: int, child: Array, parent: Array) -> tuple[NDArray[np.int64], Array]:
-    """Return the order of a depth-first walk and how many concepts each subtree has.
+def depth_first(
+    count: int, child: Array, parent: Array
+) -> tuple[NDArray[np.int64], Ordinals, NDArray[np.int64]]:
+    """Return the order of a depth-first walk, the size of each subtree and how deep each lies.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def depth_first(count: int, child: Array, parent: Array) -> tuple[NDArray[np.int
         The concepts as they are met; concepts without any edge come last.
     subtree : uint32 (count,)
         By place in `order`: concepts in the tree below, itself included.
+    levels : int64 (count,)
+        By place in `order`: edges on the longest way to a concept without parents.
 
     Raises
     ------
@@ -101,7 +105,11 @@ def depth_first(count: int, child: Array, parent: Array) -> tuple[NDArray[np.int
             sizes[tree[concept]] += sizes[concept]
     order.extend(np.flatnonzero(~linked).tolist())
     walk = np.array(order, dtype=np.int64)
-    return walk, np.array(sizes, dtype=np.uint32)[walk]
+    return (
+        walk,
+        np.array(sizes, dtype=np.uint32)[walk],
+        np.array(levels, dtype=np.int64)[walk],
+    )
 
 
 def hierarchy_arrays(
@@ -109,6 +117,7 @@ def hierarchy_arrays(
     child: Ordinals,
     parent: Ordinals,
     subtree: Ordinals,
+    levels: NDArray[np.int64],
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[str, Array]]:
     """Yield the arrays of the hierarchy over ordinals that `depth_first` gave.
@@ -124,7 +133,7 @@ def hierarchy_arrays(
         yield f"isa.{name}.starts", lists.starts
         yield f"isa.{name}.values", lists.values
     parents = above.lists()
-    downwards = np.argsort(np.array(_levels(count, above, below)), kind="stable").tolist()
+    downwards = np.argsort(levels, kind="stable").tolist()
     ancestors = [BitMap()] * count
     arrays: list[Array] = [np.zeros(0, dtype=np.uint32)] * count
     for done, concept in enumerate(downwards):

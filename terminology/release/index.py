@@ -22,8 +22,7 @@ from terminology.release.arrays import Array, ArrayFile
 from terminology.release.codes import CodeTable
 from terminology.release.descriptions import DescriptionTable
 from terminology.release.groups import GroupTable
-from terminology.release.ordinals import as_array as as_array
-from terminology.release.ordinals import bitmap_of_flags
+from terminology.release.ordinals import as_array, bitmap_of_flags
 from terminology.release.pairs import PairTest
 from terminology.release.refsets import RefsetTable
 from terminology.release.relations import Concretes, Relations, span
