@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # Name → where it is defined and what `--help` says of it.
 _ELSEWHERE: Final = {
-    "map": ("terminology.cli", "map_command", "Map header words or codes to body sites."),
-    "mappings": ("terminology.cli", "mappings", "Check and export the mapping tables."),
+    "map": ("terminology.map_cli", "map_command", "Map header words or codes to body sites."),
+    "mappings": ("terminology.mappings_cli", "mappings", "Check and export the mapping tables."),
     "terminology": (
         "terminology.concept_cli",
         "terminology",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from terminology import sssom
-from terminology.crosswalk import TABLES
+from terminology.crosswalk import crosswalk_tables
 from terminology.errors import RowProblem, TableError
 from terminology.evaluation import OBSERVED_TABLE, read_observed
 from terminology.graph import BodyStructureGraph
@@ -62,7 +62,7 @@ def check_tables(folder: Path) -> list[TableReport]:
     except TableError as error:
         return [TableReport("body structures", 0, error.problems)]
     reports = [TableReport(name, rows, ()) for name, rows in _graph_rows(graph)]
-    for name in (*TABLES, WORDS_TABLE):
+    for name in _sssom_names(folder):
         try:
             mapping_set = sssom.read(folder / name)
         except TableError as error:
@@ -85,13 +85,17 @@ def rewrite_tables(folder: Path) -> list[str]:
         A table has bad rows; no table after it is touched.
     """
     changed = []
-    for name in (*TABLES, WORDS_TABLE):
+    for name in _sssom_names(folder):
         path = folder / name
         mapping_set = sssom.read(path)
         if path.read_text(encoding="utf-8") != sssom.dumps(mapping_set):
             sssom.write(mapping_set, path)
             changed.append(name)
     return changed
+
+
+def _sssom_names(folder: Path) -> list[str]:
+    return [*(path.name for path in crosswalk_tables(folder)), WORDS_TABLE]
 
 
 def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
@@ -136,7 +140,8 @@ def _code_problems(
 def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iterator[RowProblem]:
     file = f"{mapping_set.name}.sssom.tsv"
     for row in mapping_set.mappings:
-        if row.no_match:
+        # Views, modalities and body systems are no body structures.
+        if row.no_match or row.object_category:
             continue
         code = sssom.object_code(row)
         if code not in graph:

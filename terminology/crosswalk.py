@@ -1,13 +1,13 @@
 """`Crosswalk`: from a foreign code or word to SNOMED CT body sites, and back, with evidence.
 
-One mapping table stands behind each source code system. The crosswalk knows the systems by the
-tables' metadata; nothing about IRMA, UMLS or DICOM is written here.
+One or more mapping tables stand behind each version of a source code system. The crosswalk knows
+the systems by the tables' metadata; nothing about IRMA, UMLS or DICOM is written here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,12 +23,8 @@ UNIFESP: Final = "https://w3id.org/bodysite/CodeSystem/unifesp"
 UMLS: Final = "http://www.nlm.nih.gov/research/umls"
 DICOM_BODY_PART: Final = "https://w3id.org/bodysite/CodeSystem/dicom-body-part-examined"
 
-TABLES: Final = (
-    "dicom-body-part-examined.sssom.tsv",
-    "irma-anatomy-2008.sssom.tsv",
-    "umls-cui.sssom.tsv",
-    "unifesp.sssom.tsv",
-)
+# Words of headers are read by `terminology.text`, not looked up as codes.
+_HEADER_WORDS: Final = "header-words"
 
 # Ranked: how well the object stands for the subject. With broadMatch the OBJECT is broader.
 _RANK: Final = {EXACT: 0, CLOSE: 1, BROAD: 2, NARROW: 3, RELATED: 4}
@@ -37,7 +33,11 @@ _INVERSE: Final = {EXACT: EXACT, CLOSE: CLOSE, BROAD: NARROW, NARROW: BROAD, REL
 
 @dataclass(frozen=True, slots=True)
 class MappedTarget:
-    """One SNOMED CT answer. With `skos:broadMatch` the target is broader than the source."""
+    """One answer. With `skos:broadMatch` the target is broader than the source.
+
+    `system` is SNOMED CT but for what DICOM alone has codes for, such as modalities. `category`
+    names what kind of thing the target is, and is `None` for body structures.
+    """
 
     code: str
     display: str
@@ -45,6 +45,8 @@ class MappedTarget:
     predicate: str
     confidence: float | None
     rows: tuple[str, ...]
+    system: str = SNOMED
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,25 @@ class ReverseTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """One code system: its table and the rows by source code or string."""
+class _Row:
+    """A row and the table it stands in."""
 
-    mapping_set: MappingSet
+    mapping: SemanticMapping
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One version of a code system: its tables, and the rows by source code or string."""
+
+    system: str
     version: str | None
+    tables: tuple[MappingSet, ...]
     fold_case: bool
-    rows: dict[str, list[SemanticMapping]]
+    rows: Mapping[str, tuple[_Row, ...]]
 
     def key(self, code: str) -> str:
         return code.casefold() if self.fold_case else code
-
-    def ref(self, row: SemanticMapping) -> str:
-        return f"{self.mapping_set.name}.sssom.tsv:{row.line}"
 
 
 class Crosswalk:
@@ -89,37 +97,55 @@ class Crosswalk:
     Parameters
     ----------
     mapping_sets
-        Tables whose metadata names `subject_source`, the URI of the code system. A table of
-        literal mappings (DICOM body part words) is looked up by its strings, in any case.
+        Tables whose metadata names `subject_source`, the URI of the code system, and its
+        `subject_source_version` where the table holds for one version only. Of several tables of
+        one version, the first that decides a code decides it alone. A table of literal mappings
+        (DICOM body part words) is looked up by its strings, in any case.
     """
 
     def __init__(self, mapping_sets: Iterable[MappingSet]) -> None:
+        by_source: dict[str, dict[str | None, list[MappingSet]]] = defaultdict(dict)
+        for mapping_set in mapping_sets:
+            system = str(mapping_set.metadata["subject_source"])
+            version = mapping_set.metadata.get("subject_source_version")
+            by_source[system].setdefault(str(version) if version else None, []).append(mapping_set)
         self._sources = {
-            str(mapping_set.metadata["subject_source"]): _source(mapping_set)
-            for mapping_set in mapping_sets
+            system: {
+                version: _source(system, version, found[version])
+                for version in sorted(found, key=lambda one: one or "")
+            }
+            for system, found in by_source.items()
         }
-        self._reverse: dict[str, list[tuple[str, SemanticMapping]]] = defaultdict(list)
-        for system, source in self._sources.items():
+        self._reverse: dict[tuple[str, str], list[tuple[_Source, _Row]]] = defaultdict(list)
+        for source in self._all():
             for rows in source.rows.values():
                 for row in rows:
-                    if not row.negated and not row.no_match:
-                        self._reverse[sssom.object_code(row)].append((system, row))
+                    if not row.mapping.negated and not row.mapping.no_match:
+                        target = sssom.object_system(row.mapping), sssom.object_code(row.mapping)
+                        self._reverse[target].append((source, row))
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Crosswalk:
+    def load(cls, folder: Path | None = None, local: Iterable[MappingSet] = ()) -> Crosswalk:
         """Return the crosswalk of the tables in `folder`, by default the embedded ones.
+
+        Tables of `local` come before those of the folder: what they decide is decided.
 
         Raises
         ------
         TableError
             With the bad rows of all tables.
         """
-        folder = folder or mappings_folder()
-        sets: list[MappingSet] = []
+        sets: list[MappingSet] = list(local)
         problems: list[RowProblem] = []
-        for name in TABLES:
+        folder = folder or mappings_folder()
+        paths = crosswalk_tables(folder)
+        if not paths:
+            problems.append(
+                RowProblem("*.sssom.tsv", 1, "file", f"no mapping table in {folder}", "tables")
+            )
+        for path in paths:
             try:
-                sets.append(sssom.read(folder / name))
+                sets.append(sssom.read(path))
             except TableError as error:
                 problems.extend(error.problems)
         if problems:
@@ -131,16 +157,26 @@ class Crosswalk:
         """The URIs of the source code systems, sorted."""
         return tuple(sorted(self._sources))
 
-    def mapping_set(self, system: str) -> MappingSet:
-        """Return the table behind `system`; `UnknownSystemError` when there is none."""
-        return self._source(system).mapping_set
+    def versions(self, system: str) -> tuple[str | None, ...]:
+        """Return the versions of `system` that tables map from, the newest last."""
+        return tuple(self._versions(system))
 
     def version(self, system: str) -> str | None:
-        """Return the version of the source code system that the table maps from."""
-        return self._source(system).version
+        """Return the newest version of `system`, the one that is meant when none is named."""
+        return self.versions(system)[-1]
+
+    def mapping_sets(self, system: str, version: str | None = None) -> tuple[MappingSet, ...]:
+        """Return the tables behind `system`, of one `version` or, without one, of all."""
+        if version is not None:
+            return self._source(system, version).tables
+        return tuple(table for source in self._versions(system).values() for table in source.tables)
+
+    def mapping_set(self, system: str, version: str | None = None) -> MappingSet:
+        """Return the first table behind `system`; `UnknownSystemError` when there is none."""
+        return self._source(system, version).tables[0]
 
     def translate(self, source: Coding) -> Translation:
-        """Return the SNOMED CT targets of `source`, best first.
+        """Return the targets of `source`, best first.
 
         Ranked by predicate (exact, close, broader, narrower, related), then confidence, then
         code. No target is an answer as well, and `reason` says whether the code is unknown, was
@@ -149,54 +185,67 @@ class Crosswalk:
         Raises
         ------
         UnknownSystemError
-            No table maps from the system of `source`.
+            No table maps from the system of `source`, or none from its version where the system
+            has several.
         """
-        table = self._source(source.system)
-        rows = table.rows.get(table.key(source.code), [])
+        table = self._source(source.system, source.version)
+        rows = table.rows.get(table.key(source.code), ())
         if not rows:
-            return Translation(source, (), f"'{source.code}' is not in {table.mapping_set.name}")
+            names = " or ".join(one.name for one in table.tables)
+            return Translation(source, (), f"'{source.code}' is not in {names}")
         targets = [
             MappedTarget(
-                code=sssom.object_code(row),
-                display=row.object_label or "",
-                laterality=row.object_laterality,
-                predicate=row.predicate_id,
-                confidence=row.confidence,
-                rows=(table.ref(row),),
+                code=sssom.object_code(row.mapping),
+                display=row.mapping.object_label or "",
+                laterality=row.mapping.object_laterality,
+                predicate=row.mapping.predicate_id,
+                confidence=row.mapping.confidence,
+                rows=(row.ref,),
+                system=sssom.object_system(row.mapping),
+                category=row.mapping.object_category,
             )
             for row in rows
-            if not row.negated and not row.no_match
+            if not row.mapping.negated and not row.mapping.no_match
         ]
         if not targets:
-            reasons = [f"{table.ref(row)} {row.comment or 'no counterpart'}" for row in rows]
+            reasons = [f"{row.ref} {row.mapping.comment or 'no counterpart'}" for row in rows]
             return Translation(source, (), "; ".join(reasons))
         targets.sort(
             key=lambda target: (_RANK[target.predicate], -(target.confidence or 0), target.code)
         )
         return Translation(source, tuple(targets))
 
-    def reverse(self, code: str, system: str | None = None) -> tuple[ReverseTarget, ...]:
-        """Return the foreign codes whose tables name the SNOMED CT concept `code`, best first.
+    def reverse(
+        self,
+        code: str,
+        system: str | None = None,
+        version: str | None = None,
+        *,
+        target_system: str = SNOMED,
+    ) -> tuple[ReverseTarget, ...]:
+        """Return the foreign codes whose tables name the concept `code`, best first.
 
-        `system` restricts the answer to one code system.
+        `code` is of `target_system`. `system` restricts the answer to one code system, and
+        `version` to one version of it; without it, all versions answer.
         """
         if system is not None:
-            self._source(system)
+            self._source(system, version)
         found = [
             ReverseTarget(
                 coding=Coding(
-                    source_system,
-                    sssom.subject_code(row),
-                    row.subject_label,
-                    self._sources[source_system].version,
+                    source.system,
+                    sssom.subject_code(row.mapping),
+                    row.mapping.subject_label,
+                    source.version,
                 ),
-                laterality=row.object_laterality,
-                predicate=_INVERSE[row.predicate_id],
-                confidence=row.confidence,
-                rows=(self._sources[source_system].ref(row),),
+                laterality=row.mapping.object_laterality,
+                predicate=_INVERSE[row.mapping.predicate_id],
+                confidence=row.mapping.confidence,
+                rows=(row.ref,),
             )
-            for source_system, row in self._reverse.get(code, [])
-            if system in (None, source_system)
+            for source, row in self._reverse.get((target_system, code), [])
+            if system in (None, source.system)
+            and (version is None or source is self._source(source.system, version))
         ]
         found.sort(
             key=lambda target: (
@@ -204,11 +253,16 @@ class Crosswalk:
                 -(target.confidence or 0),
                 target.coding.system,
                 target.coding.code,
+                target.coding.version or "",
             )
         )
         return tuple(found)
 
-    def _source(self, system: str) -> _Source:
+    def _all(self) -> Iterator[_Source]:
+        for versions in self._sources.values():
+            yield from versions.values()
+
+    def _versions(self, system: str) -> Mapping[str | None, _Source]:
         try:
             return self._sources[system]
         except KeyError:
@@ -219,12 +273,39 @@ class Crosswalk:
                 "Name one of these code systems; 'bodysite mappings check' lists their tables.",
             ) from None
 
+    def _source(self, system: str, version: str | None) -> _Source:
+        """Return the tables of `version`; where there is one version only, a code is of that."""
+        versions = self._versions(system)
+        if version in versions:
+            return versions[version]
+        newest = list(versions.values())[-1]
+        if version is None or len(versions) == 1:
+            return newest
+        raise UnknownSystemError(
+            "version",
+            f"'{version}' of {system} is not mapped from",
+            " or ".join(str(one) for one in versions),
+            "Name one of these versions, or none for the newest.",
+        )
 
-def _source(mapping_set: MappingSet) -> _Source:
-    literal = any(row.subject_type == sssom.LITERAL for row in mapping_set.mappings)
-    rows: dict[str, list[SemanticMapping]] = defaultdict(list)
-    for row in mapping_set.mappings:
-        code = sssom.subject_code(row)
-        rows[code.casefold() if literal else code].append(row)
-    version = mapping_set.metadata.get("subject_source_version")
-    return _Source(mapping_set, str(version) if version else None, literal, dict(rows))
+
+def crosswalk_tables(folder: Path) -> list[Path]:
+    """Return the tables of `folder` that map codes, sorted; header words are no codes."""
+    return [
+        path
+        for path in sorted(folder.glob("*.sssom.tsv"))
+        if not path.name.startswith(_HEADER_WORDS)
+    ]
+
+
+def _source(system: str, version: str | None, tables: Sequence[MappingSet]) -> _Source:
+    literal = any(row.subject_type == sssom.LITERAL for one in tables for row in one.mappings)
+    rows: dict[str, tuple[_Row, ...]] = {}
+    for table in tables:
+        own: dict[str, list[_Row]] = defaultdict(list)
+        for row in table.mappings:
+            code = sssom.subject_code(row)
+            ref = f"{table.name}.sssom.tsv:{row.line}"
+            own[code.casefold() if literal else code].append(_Row(row, ref))
+        rows.update({code: tuple(found) for code, found in own.items() if code not in rows})
+    return _Source(system, version, tuple(tables), literal, rows)

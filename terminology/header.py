@@ -17,6 +17,7 @@ from terminology.annotation import Evidence, HeaderReading, HeaderStatement, Sit
 from terminology.concept import Laterality, View
 from terminology.elements import Elements
 from terminology.patient import age_years, flag_animals
+from terminology.settings import HeaderSettings
 from terminology.statements import CODED, SERIES_WORDS, SIDES, StatementReader, on_side
 from terminology.text import common_side
 from terminology.words import HeaderWords
@@ -61,11 +62,18 @@ class HeaderReader:
         The vocabulary, for combined regions, unpaired parts and views.
     graph
         The body structures.
+    settings
+        The order of trust and the thresholds.
     """
 
     def __init__(
-        self, attributes: StatementReader, words: HeaderWords, graph: BodyStructureGraph
+        self,
+        attributes: StatementReader,
+        words: HeaderWords,
+        graph: BodyStructureGraph,
+        settings: HeaderSettings | None = None,
     ) -> None:
+        self._settings = settings or HeaderSettings()
         self._attributes = attributes
         self._words = words
         self._graph = graph

@@ -1,15 +1,18 @@
-"""`Terminology`: the graph, the crosswalk and the two readers, loaded together and once."""
+"""`Terminology`: the graph, the crosswalk and the readers, loaded together and once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from terminology.crosswalk import Crosswalk
 from terminology.graph import BodyStructureGraph
 from terminology.header import HeaderReader
+from terminology.local import LocalMappings
 from terminology.release.index import ReleaseIndex
+from terminology.settings import HeaderSettings
+from terminology.sources.codes import CodeReader
 from terminology.statements import StatementReader
 from terminology.structures import BodyStructures
 from terminology.text import TextReader
@@ -18,19 +21,32 @@ from terminology.words import HeaderWords
 
 @dataclass(frozen=True, slots=True)
 class Terminology:
-    """Everything that turns words, codes and headers into body sites."""
+    """Everything that turns words, codes and headers into body sites.
+
+    `local` are the site's own tables that were read, `settings` how headers are read.
+    """
 
     graph: BodyStructureGraph
     crosswalk: Crosswalk
     text: TextReader
     header: HeaderReader
+    codes: CodeReader
+    local: LocalMappings = field(default_factory=LocalMappings)
+    settings: HeaderSettings = field(default_factory=HeaderSettings)
 
     @classmethod
-    def load(cls, folder: Path | None = None, release: ReleaseIndex | None = None) -> Terminology:
+    def load(
+        cls,
+        folder: Path | None = None,
+        release: ReleaseIndex | None = None,
+        *,
+        local: LocalMappings | None = None,
+        settings: HeaderSettings | None = None,
+    ) -> Terminology:
         """Return the terminology of the tables in `folder`, by default the embedded ones.
 
         With a `release`, its body structures answer; the tables' own structures are woven in
-        where it lacks them.
+        where it lacks them. What `local` decides overrides the tables.
 
         Raises
         ------
@@ -41,11 +57,26 @@ class Terminology:
             graph = BodyStructureGraph.load(folder)
         else:
             graph = BodyStructureGraph(release, BodyStructures.load(folder))
-        crosswalk = Crosswalk.load(folder)
-        words = HeaderWords.load(folder)
-        text = TextReader(words, graph)
-        attributes = StatementReader(text, crosswalk, graph, folder)
-        return cls(graph, crosswalk, text, HeaderReader(attributes, words, graph))
+        return cls.over(graph, folder, local=local, settings=settings)
+
+    @classmethod
+    def over(
+        cls,
+        graph: BodyStructureGraph,
+        folder: Path | None = None,
+        *,
+        local: LocalMappings | None = None,
+        settings: HeaderSettings | None = None,
+    ) -> Terminology:
+        """Return the terminology over `graph`: the tables are read, the graph is kept."""
+        local = local or LocalMappings()
+        settings = settings or HeaderSettings()
+        crosswalk = Crosswalk.load(folder, local.tables)
+        words = HeaderWords.load(folder, local.decisions)
+        text = TextReader(words, graph, settings)
+        attributes = StatementReader(text, crosswalk, graph, folder, settings)
+        header = HeaderReader(attributes, words, graph, settings)
+        return cls(graph, crosswalk, text, header, CodeReader(crosswalk), local, settings)
 
 
 @lru_cache(maxsize=4)

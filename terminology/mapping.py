@@ -26,9 +26,14 @@ class SemanticMapping:
     A literal mapping (`subject_type` "rdfs literal") has its string in `subject_label` and no
     `subject_id`. `object_id` is ``sssom:NoTermFound`` where the subject was looked at and has no
     counterpart, and `predicate_modifier` is "Not" where a tempting pair is refused.
-    Two extension slots are ours, declared in each table that uses them: `object_laterality`, the
-    side that the subject states, whether or not the object is a sided concept, and
-    `subject_language`, the BCP 47 tag of a literal subject.
+    `object_category` names what kind of thing the object is where a table has several kinds (the
+    directional axis of IRMA gives a view, a plane and a posture); empty means body structure.
+    Extension slots are ours, declared in each table that uses them: `object_laterality`, the
+    side that the subject states, whether or not the object is a sided concept; `object_view`, the
+    SNOMED CT code of the projection that it states; `subject_language`, the BCP 47 tags of a
+    literal subject; `subject_field`, the DICOM keyword that the subject stood in, when the row
+    holds there only; `subject_scope`, "value" when a literal is a whole header value and "word"
+    (or nothing) when it may stand inside one.
     """
 
     subject_id: str | None
@@ -47,6 +52,10 @@ class SemanticMapping:
     mapping_source: str | None = None
     comment: str | None = None
     subject_language: str | None = None
+    object_category: str | None = None
+    object_view: str | None = None
+    subject_field: str | None = None
+    subject_scope: str | None = None
     line: int = field(default=0, compare=False)
 
     @property

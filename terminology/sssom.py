@@ -14,7 +14,7 @@ from typing import Final
 
 import yaml
 
-from terminology.concept import Laterality
+from terminology.concept import DICOM, SNOMED, Laterality
 from terminology.errors import RowProblem, TableError
 from terminology.files import written_whole
 from terminology.identifiers import cui_problem, irma_anatomy_problem, sctid_problem
@@ -28,6 +28,7 @@ COLUMNS: Final = (
     "predicate_modifier",
     "object_id",
     "object_label",
+    "object_category",
     "mapping_justification",
     "author_id",
     "subject_type",
@@ -37,7 +38,10 @@ COLUMNS: Final = (
     "confidence",
     "comment",
     "subject_language",
+    "subject_field",
+    "subject_scope",
     "object_laterality",
+    "object_view",
 )
 _REQUIRED: Final = ("predicate_id", "object_id", "mapping_justification")
 _REQUIRED_METADATA: Final = (
@@ -50,6 +54,9 @@ _REQUIRED_METADATA: Final = (
 )
 LITERAL: Final = "rdfs literal"
 SNOMED_PREFIX: Final = "snomedct:"
+# PS3.16 Annex D: the codes that DICOM itself defines, modalities among them.
+DICOM_PREFIX: Final = "dcm:"
+SCOPES: Final = ("value", "word")
 
 # SSSOM: prefixes that need no declaration.
 _BUILT_IN_PREFIXES: Final = frozenset({"owl", "rdf", "rdfs", "skos", "sssom", "semapv"})
@@ -81,6 +88,7 @@ _ENTITIES: Final = (
 )
 _Refuse = Callable[[str, str, str], None]
 
+_DICOM_CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 _CURIE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*):(\S+)")
 
 
@@ -159,8 +167,13 @@ def subject_code(mapping: SemanticMapping) -> str:
 
 
 def object_code(mapping: SemanticMapping) -> str:
-    """Return the object as a bare SNOMED CT code."""
-    return mapping.object_id.removeprefix(SNOMED_PREFIX)
+    """Return the object as a bare code of its own system."""
+    return mapping.object_id.partition(":")[2]
+
+
+def object_system(mapping: SemanticMapping) -> str:
+    """Return the URI of the code system that the object is of."""
+    return DICOM if mapping.object_id.startswith(DICOM_PREFIX) else SNOMED
 
 
 def sort_key(mapping: SemanticMapping) -> tuple[str, str, str, str]:
@@ -196,6 +209,10 @@ def _mapping(slots: dict[str, str], line: int) -> SemanticMapping:
         mapping_source=slot("mapping_source"),
         comment=slot("comment"),
         subject_language=slot("subject_language"),
+        object_category=slot("object_category"),
+        object_view=slot("object_view"),
+        subject_field=slot("subject_field"),
+        subject_scope=slot("subject_scope"),
         line=line,
     )
 
@@ -272,6 +289,12 @@ def _row_problems(name: str, line: int, slots: dict[str, str]) -> list[RowProble
     side = slots.get("object_laterality")
     if side and side not in set(Laterality):
         refuse("object_laterality", f"'{side}'", "left, right or bilateral")
+    view = slots.get("object_view")
+    if view and (reason := sctid_problem(view)):
+        refuse("object_view", f"'{view}' {reason}", "a SNOMED CT concept identifier")
+    scope = slots.get("subject_scope")
+    if scope and scope not in SCOPES:
+        refuse("subject_scope", f"'{scope}'", " or ".join(SCOPES))
     if not slots.get("author_id") and not slots.get("mapping_tool"):
         refuse("author_id", "neither author_id nor mapping_tool", "who or what made the row")
     return problems
@@ -280,8 +303,12 @@ def _row_problems(name: str, line: int, slots: dict[str, str]) -> list[RowProble
 def _check_object(object_id: str, refuse: _Refuse) -> None:
     if not object_id or object_id == NO_TERM_FOUND:
         return
-    if not object_id.startswith(SNOMED_PREFIX):
-        refuse("object_id", f"'{object_id}'", f"{SNOMED_PREFIX}<SCTID> or {NO_TERM_FOUND}")
+    if object_id.startswith(DICOM_PREFIX):
+        if not _DICOM_CODE.fullmatch(object_id.removeprefix(DICOM_PREFIX)):
+            refuse("object_id", f"'{object_id}'", f"{DICOM_PREFIX} and a code value of PS3.16 D")
+    elif not object_id.startswith(SNOMED_PREFIX):
+        expected = f"{SNOMED_PREFIX}<SCTID>, {DICOM_PREFIX}<code> or {NO_TERM_FOUND}"
+        refuse("object_id", f"'{object_id}'", expected)
     elif reason := sctid_problem(object_id.removeprefix(SNOMED_PREFIX)):
         refuse("object_id", f"'{object_id}' {reason}", "a SNOMED CT concept identifier")
 
@@ -301,7 +328,7 @@ def _set_problems(name: str, mapping_set: MappingSet) -> list[RowProblem]:
                     RowProblem(name, row.line, slot, f"'{value}'", "a CURIE with a declared prefix")
                 )
         pair = (row.subject_id, row.subject_label if row.subject_id is None else None)
-        key = (*pair, row.object_id, str(row.object_laterality))
+        key = (*pair, row.subject_field, row.object_id, str(row.object_laterality))
         other = seen.setdefault(key, row)
         if other is not row:
             what = (

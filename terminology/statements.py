@@ -18,6 +18,7 @@ from terminology.concept import Coding, Laterality, View
 from terminology.crosswalk import DICOM_BODY_PART, Crosswalk
 from terminology.elements import Elements, tag_text
 from terminology.errors import DicomError
+from terminology.settings import HeaderSettings
 from terminology.tables import Row, mappings_folder, read_rows
 from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader, common_side
 from terminology.words import Kind, lookup_view
@@ -115,6 +116,8 @@ class StatementReader:
         The body structures.
     folder
         Where `snomed-rt.tsv` lies; by default the embedded tables.
+    settings
+        The order of trust and the thresholds.
     """
 
     def __init__(
@@ -123,7 +126,9 @@ class StatementReader:
         crosswalk: Crosswalk,
         graph: BodyStructureGraph,
         folder: Path | None = None,
+        settings: HeaderSettings | None = None,
     ) -> None:
+        self._settings = settings or HeaderSettings()
         self._text = text
         self._crosswalk = crosswalk
         self._graph = graph

@@ -30,6 +30,7 @@ from terminology.phrases import (
     same_language,
     tokenise,
 )
+from terminology.settings import HeaderSettings
 from terminology.words import Entry, HeaderWords, Kind
 
 if TYPE_CHECKING:
@@ -83,9 +84,17 @@ class TextReader:
         The vocabulary.
     graph
         The body structures; words whose concept it does not hold are left out.
+    settings
+        The thresholds.
     """
 
-    def __init__(self, words: HeaderWords, graph: BodyStructureGraph) -> None:
+    def __init__(
+        self,
+        words: HeaderWords,
+        graph: BodyStructureGraph,
+        settings: HeaderSettings | None = None,
+    ) -> None:
+        self.settings = settings or HeaderSettings()
         self.words = words
         self.graph = graph
         self._finder = PhraseFinder(words, graph)

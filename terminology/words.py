@@ -21,7 +21,7 @@ from terminology import sssom
 from terminology.concept import Laterality, View
 from terminology.errors import RowProblem, TableError
 from terminology.identifiers import sctid_problem
-from terminology.mapping import SemanticMapping
+from terminology.mapping import MappingSet, SemanticMapping
 from terminology.tables import Row, mappings_folder, read_rows
 
 WORDS_TABLE: Final = "header-words.sssom.tsv"
@@ -166,8 +166,10 @@ class HeaderWords:
     longest: int = 1
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> HeaderWords:
+    def load(cls, folder: Path | None = None, decisions: MappingSet | None = None) -> HeaderWords:
         """Return the vocabulary of the tables in `folder`, by default the embedded ones.
+
+        The rows of `decisions`, a site's own, override those of the tables.
 
         Raises
         ------

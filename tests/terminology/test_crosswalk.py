@@ -1,9 +1,10 @@
 import pytest
 
 from terminology import crosswalk as systems
-from terminology.concept import Coding, Laterality
+from terminology.concept import DICOM, Coding, Laterality
 from terminology.crosswalk import Crosswalk
 from terminology.errors import TableError, UnknownSystemError
+from terminology.mapping import MappingSet, SemanticMapping
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,68 @@ def test_reverse_spans_all_systems(crosswalk):
 
 
 def test_every_bad_table_is_reported_at_once(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.sssom.tsv").write_text("no header\n", encoding="utf-8")
     with pytest.raises(TableError) as caught:
         Crosswalk.load(tmp_path)
-    assert len(caught.value.problems) == len(systems.TABLES)
+    assert {problem.file for problem in caught.value.problems} == {
+        "one.sssom.tsv",
+        "two.sssom.tsv",
+    }
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(TableError, match="no mapping table"):
+        Crosswalk.load(tmp_path)
+
+
+def _table(name: str, version: str | None, *rows: SemanticMapping) -> MappingSet:
+    about = {"subject_source": "http://example.org/codes", "subject_source_version": version}
+    return MappingSet(name, about, rows)
+
+
+def _row(code: str, target: str, **slots) -> SemanticMapping:
+    return SemanticMapping(
+        subject_id=f"x:{code}",
+        subject_label=None,
+        subject_type=None,
+        predicate_id="skos:exactMatch",
+        predicate_modifier=None,
+        object_id=target,
+        object_label="x",
+        object_laterality=None,
+        mapping_justification="semapv:ManualMappingCuration",
+        **slots,
+    )
+
+
+def test_the_same_code_may_mean_another_part_in_another_version():
+    crosswalk = Crosswalk(
+        [
+            _table("new", "2008", _row("451", "snomedct:40983000")),
+            _table("old", "2003", _row("451", "snomedct:85562004")),
+        ]
+    )
+    source = "http://example.org/codes"
+    assert crosswalk.versions(source) == ("2003", "2008")
+    assert crosswalk.translate(Coding(source, "451")).targets[0].code == "40983000"
+    old = crosswalk.translate(Coding(source, "451", version="2003"))
+    assert old.targets[0].code == "85562004"
+    with pytest.raises(UnknownSystemError, match="2003 or 2008"):
+        crosswalk.translate(Coding(source, "451", version="1999"))
+    assert [one.coding.version for one in crosswalk.reverse("85562004")] == ["2003"]
+
+
+def test_the_first_table_that_decides_a_code_decides_it_alone():
+    crosswalk = Crosswalk(
+        [
+            _table("own", None, _row("1", "snomedct:85562004")),
+            _table("shipped", None, _row("1", "snomedct:40983000"), _row("2", "dcm:CT")),
+        ]
+    )
+    source = "http://example.org/codes"
+    assert [one.code for one in crosswalk.translate(Coding(source, "1")).targets] == ["85562004"]
+    assert crosswalk.reverse("40983000") == ()
+    second = crosswalk.translate(Coding(source, "2")).targets[0]
+    assert (second.system, second.code) == (DICOM, "CT")
+    assert [one.coding.code for one in crosswalk.reverse("CT", target_system=DICOM)] == ["2"]

@@ -1,7 +1,6 @@
-"""The command group `mappings` and the command `map`; `terminology.concept_cli` has the others.
+"""The command `map`: header words and foreign codes to body sites.
 
-`api.cli` puts them into the one command `bodysite`. Results go to stdout, messages to stderr;
-``--json`` gives one JSON object a line. Exit status: 0 done, 1 findings, 2 misuse.
+Results go to stdout, messages to stderr; ``--json`` gives one JSON object a line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse, release_option
+from terminology.console import echo_json, misuse, release_option
 from terminology.files import written_whole
 
 if TYPE_CHECKING:
@@ -84,66 +83,6 @@ def _stdin_lines() -> Iterator[str]:
         yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
-@click.group(cls=BodySiteGroup, no_args_is_help=True)
-def mappings() -> None:
-    """Check and export the mapping tables."""
-
-
-@mappings.command()
-@click.option("--fix", is_flag=True, help="Rewrite tables in canonical form: sorted rows, columns.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Another folder of tables than the installed one.",
-)
-@_AS_JSON
-def check(fix: bool, folder: Path | None, as_json: bool) -> None:
-    """Check every table, and print how well the header words are read.
-
-    Exit status 1 when a row is wrong.
-    """
-    from terminology.checks import check_tables, rewrite_tables
-    from terminology.tables import mappings_folder
-
-    folder = folder or mappings_folder()
-    if fix:
-        for name in rewrite_tables(folder):
-            click.echo(f"rewritten: {name}", err=True)
-    reports = check_tables(folder)
-    findings = [problem for report in reports for problem in report.problems]
-    for report in reports:
-        if as_json:
-            echo_json(
-                {
-                    "table": report.name,
-                    "rows": report.rows,
-                    "problems": [str(problem) for problem in report.problems],
-                }
-            )
-        else:
-            state = f"{len(report.problems)} problems" if report.problems else "ok"
-            click.echo(f"{report.name}: {report.rows} rows, {state}")
-            for problem in report.problems:
-                click.echo(f"  {problem}")
-    if findings:
-        raise click.exceptions.Exit(FINDINGS)
-    _echo_figures(folder, as_json)
-
-
-def _echo_figures(folder: Path, as_json: bool) -> None:
-    from terminology.evaluation import evaluate, read_observed
-    from terminology.library import Terminology
-
-    figures = evaluate(Terminology.load(folder).text, read_observed(folder))
-    if as_json:
-        echo_json(figures.as_dict())
-    else:
-        click.echo(f"header words: {figures}")
-        for miss in figures.misses:
-            given = miss.given or "no answer"
-            click.echo(f"  '{miss.value}': {given}; expected {' or '.join(miss.expected)}")
-
-
 def _map_value(
     library: Terminology, value: str, field: str | None, system: str | None
 ) -> dict[str, object]:
@@ -165,42 +104,9 @@ def _map_value(
 
 
 def _map_code(library: Terminology, value: str, system: str) -> dict[str, object]:
-    from terminology import crosswalk
-    from terminology.concept import Coding
-    from terminology.identifiers import irma_anatomy_part
+    from terminology.contract import code_object
 
-    uri = {
-        "dicom": crosswalk.DICOM_BODY_PART,
-        "irma": crosswalk.IRMA_ANATOMY,
-        "umls": crosswalk.UMLS,
-        "unifesp": crosswalk.UNIFESP,
-    }[system]
-    code = irma_anatomy_part(value) if system == "irma" else value
-    translation = library.crosswalk.translate(Coding(uri, code))
-    sides = {target.laterality for target in translation.targets}
-    return {
-        "value": value,
-        "field": None,
-        "system": uri,
-        "sites": [
-            {
-                "code": target.code,
-                "display": target.display,
-                "laterality": target.laterality,
-                "confidence": target.confidence,
-                "predicate": target.predicate,
-            }
-            for target in translation.targets
-        ],
-        "laterality": sides.pop() if len(sides) == 1 else None,
-        "view": None,
-        "ignored": [],
-        "evidence": [
-            {"source": system, "words": [code], "rows": list(target.rows), "note": None}
-            for target in translation.targets
-        ]
-        or [{"source": system, "words": [code], "rows": [], "note": translation.reason}],
-    }
+    return code_object(library.codes.read(system, value))
 
 
 def _answer_line(answer: dict[str, object]) -> str:

@@ -1,0 +1,1 @@
+"""The foreign vocabularies, one module each, and `CodeReader`, which knows them all."""
