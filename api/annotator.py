@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.dicomfile import PARSE_FAILURES, Header, damaged, is_media_directory, read_header
+from api.dicomfile import PARSE_FAILURES, Header, damaged, read_header
 from api.errors import NotDicomError, RequestError, place_of
 from api.inputs import Item, Rejected
 from api.limits import Limits
@@ -143,7 +143,7 @@ class Annotator:
                 _check_picture(item, kind)
                 return _Parsed(picture=kind)
             header = read_header(item.stream, item.name, self.limits)
-            if is_media_directory(header.dataset):
+            if header.is_media_directory:
                 raise NotDicomError(
                     item.name,
                     "the file is a DICOMDIR, the table of contents of a medium",

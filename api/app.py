@@ -15,10 +15,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.annotator import Annotator
 from api.border import Border
 from api.deps import Service
 from api.errors import RequestError
+from api.fresh import FreshMappings
 from api.metrics import Metrics
 from api.outcome import outcome
 from api.phi import PhiGuard
@@ -37,9 +37,13 @@ from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
 from classifier.prediction import Predictor
 from terminology.errors import BodySiteError
-from terminology.library import Terminology, load_terminology
+from terminology.graph import BodyStructureGraph
+from terminology.library import Terminology
+from terminology.live import LiveTerminology
 from terminology.release.embedded import embedded_index
 from terminology.release.index import ReleaseIndex
+from terminology.settings import HeaderSettings
+from terminology.structures import BodyStructures
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +60,7 @@ _ERROR: Final[dict[int | str, dict[str, Any]]] = {
 def create_app(
     settings: Settings,
     *,
-    terminology: Terminology,
+    terminology: Terminology | LiveTerminology,
     store: ResourceStore,
     predictor: Predictor | None = None,
     releases: Sequence[ReleaseIndex] = (),
@@ -69,7 +73,7 @@ def create_app(
     settings
         Limits, PHI policy, bearer tokens. Where the service listens is the caller's business.
     terminology
-        Graph, crosswalk and header reader.
+        Graph, crosswalk and header reader; a live one follows a site's own tables.
     store
         Where resources live; its salt makes the pseudonyms.
     predictor
@@ -80,17 +84,24 @@ def create_app(
         A site's own CodeSystem, ValueSet and ConceptMap; without one, none can be kept.
     """
     store.bind_policy(settings.phi)
-    guard = PhiGuard(settings.phi, store.salt)
+    live = (
+        terminology
+        if isinstance(terminology, LiveTerminology)
+        else LiveTerminology.fixed(terminology)
+    )
+    graph = live.latest.graph
     service = Service(
         settings=settings,
-        terminology=terminology,
+        live=live,
         store=store,
-        annotator=Annotator(terminology, guard, settings.limits, predictor),
-        builder=ResourceBuilder(terminology.graph, settings.phi, predictor),
-        searcher=Searcher(store, terminology.graph, settings.page_size, settings.max_page_size),
+        guard=PhiGuard(settings.phi, store.salt),
+        predictor=predictor,
+        builder=ResourceBuilder(graph, settings.phi, predictor),
+        searcher=Searcher(store, graph, settings.page_size, settings.max_page_size),
         metrics=Metrics(),
-        tx=TerminologyService((*releases, embedded_index()), terminology.crosswalk, library),
+        tx=TerminologyService((*releases, embedded_index()), live.latest, library),
     )
+    live.on_change(service.tx.replace)
     # The help page brings its own scripts: hospital networks reach no content delivery network.
     app = FastAPIOffline(
         title="Bodysite",
@@ -125,14 +136,31 @@ def create_app(
         ),
         public_url=settings.public_url,
     )
+    if live.folder is not None:
+        app.add_middleware(FreshMappings, live=live)
     tokens = [token.get_secret_value() for token in settings.tokens]
     app.add_middleware(Border, tokens=tokens, metrics=service.metrics)
     return app
 
 
-def terminology_over(releases: Sequence[ReleaseIndex]) -> Terminology:
-    """Return the terminology over the default release; over the embedded structures without one."""
-    return Terminology.load(release=releases[0]) if releases else load_terminology()
+def terminology_over(
+    releases: Sequence[ReleaseIndex], settings: Settings | None = None
+) -> LiveTerminology:
+    """Return the terminology over the default release; over the embedded structures without one.
+
+    It follows the site's own tables that `settings` name.
+
+    Raises
+    ------
+    TableError
+        Those tables have bad rows.
+    """
+    folder = None if settings is None else settings.mappings
+    how = None if settings is None else settings.header_settings
+    if not releases:
+        return LiveTerminology.open(None, folder, how)
+    graph = BodyStructureGraph(releases[0], BodyStructures.load())
+    return LiveTerminology(graph, folder, HeaderSettings.read(how) if how is not None else None)
 
 
 def open_releases(paths: Sequence[Path]) -> tuple[ReleaseIndex, ...]:

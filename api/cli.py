@@ -18,17 +18,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from terminology.console import DONE, FINDINGS, BodySiteGroup, misuse, release_option
+from terminology.console import (
+    DONE,
+    FINDINGS,
+    BodySiteGroup,
+    mappings_option,
+    misuse,
+    release_option,
+    settings_option,
+)
 
 if TYPE_CHECKING:
     from api.annotator import Annotator, Result
     from api.settings import Settings
     from api.store import SqlStore
+    from terminology.library import Terminology
 
 # Name → where it is defined and what `--help` says of it.
 _ELSEWHERE: Final = {
     "map": ("terminology.map_cli", "map_command", "Map header words or codes to body sites."),
-    "mappings": ("terminology.mappings_cli", "mappings", "Check and export the mapping tables."),
+    "mappings": (
+        "terminology.mappings_cli",
+        "mappings",
+        "Check and export the mapping tables; decide about own words.",
+    ),
+    "scan": ("api.scan_cli", "scan", "Report the header values of an archive, and what is open."),
     "terminology": (
         "terminology.concept_cli",
         "terminology",
@@ -105,6 +119,8 @@ def main() -> None:
     help="Store the resources as well, such as sqlite:///bodysite.sqlite.",
 )
 @click.option("--modality", metavar="CODE", help="What plain pictures are, such as DX.")
+@mappings_option
+@settings_option
 @release_option
 def annotate(
     paths: tuple[str, ...],
@@ -113,6 +129,8 @@ def annotate(
     phi: str | None,
     database: str | None,
     modality: str | None,
+    mappings: Path | None,
+    settings: Path | None,
     release: Path | None,
 ) -> None:
     """Give DICOM files their body sites.
@@ -124,11 +142,12 @@ def annotate(
     """
     from api.annotator import check_modality
     from api.output import open_output, write_results
+    from terminology.library import load_terminology
 
     check_modality(modality, where="--modality")
     _check_out(out, paths)
     with _quiet_interrupt(), _annotation_store(database) as store:
-        annotator = _annotator(phi, store, release)
+        annotator = _annotator(phi, store, load_terminology(release, mappings, settings))
         tally = _Tally()
         with open_output(out, form) as stream:
             results = tally.count(_results(annotator, paths, modality))
@@ -165,6 +184,8 @@ def annotate(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Bearer tokens that requests must show, one a line. BODYSITE_TOKENS does the same.",
 )
+@mappings_option
+@settings_option
 def serve(
     host: str | None,
     port: int | None,
@@ -173,12 +194,14 @@ def serve(
     releases: tuple[Path, ...],
     workers: int | None,
     token_file: Path | None,
+    mappings: Path | None,
+    settings: Path | None,
 ) -> None:
     """Serve FHIR: $annotate, search by body site, terminology operations.
 
     Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on; BODYSITE_RELEASES is a
-    JSON list, or paths set apart as in PATH. Off loopback, the server starts only with bearer
-    tokens.
+    JSON list, or paths set apart as in PATH. An edit of the tables in --mappings is served at once.
+    Off loopback, the server starts only with bearer tokens.
     """
     given: dict[str, Any] = {
         "host": host,
@@ -187,8 +210,10 @@ def serve(
         "phi": phi,
         "workers": workers,
         "releases": releases or None,
+        "mappings": mappings,
+        "header_settings": settings,
     }
-    settings = _settings({key: value for key, value in given.items() if value is not None})
+    chosen = _settings({key: value for key, value in given.items() if value is not None})
     if token_file is not None:
         try:
             lines = token_file.read_text("utf-8").splitlines()
@@ -198,15 +223,15 @@ def serve(
                 " Write one token a line."
             )
         tokens = tuple(line.strip() for line in lines if line.strip() and line[0] != "#")
-        settings = _settings({**settings.model_dump(), "tokens": tokens})
+        chosen = _settings({**chosen.model_dump(), "tokens": tokens})
         if not tokens:
             misuse(f"--token-file: {token_file} holds no token. Write one a line.")
-    if not settings.tokens and not _is_loopback(settings.host):
+    if not chosen.tokens and not _is_loopback(chosen.host):
         misuse(
-            f"--host: '{settings.host}' can be reached from outside and no bearer token is set;"
+            f"--host: '{chosen.host}' can be reached from outside and no bearer token is set;"
             " expected --token-file or BODYSITE_TOKENS. Set one, or listen on 127.0.0.1."
         )
-    _run(settings)
+    _run(chosen)
 
 
 def _run(settings: Settings) -> None:
@@ -216,6 +241,9 @@ def _run(settings: Settings) -> None:
     from api.tx.resources_store import ResourceLibrary
 
     releases = open_releases(settings.releases)
+    if settings.workers == 1 or settings.mappings is not None:
+        # Bad rows end the command here, not a worker.
+        terminology = terminology_over(releases, settings)
     with (
         contextlib.closing(_open_store(settings.database)) as store,
         contextlib.closing(ResourceLibrary(settings.database)) as library,
@@ -239,7 +267,7 @@ def _run(settings: Settings) -> None:
             return
         app = create_app(
             settings,
-            terminology=terminology_over(releases),
+            terminology=terminology,
             store=store,
             releases=releases,
             library=library,
@@ -362,13 +390,12 @@ def _annotation_store(url: str | None) -> Iterator[SqlStore | None]:
             store.close()
 
 
-def _annotator(phi: str | None, store: SqlStore | None, release: Path | None) -> Annotator:
+def _annotator(phi: str | None, store: SqlStore | None, terminology: Terminology) -> Annotator:
     import os
 
     from api.annotator import Annotator
     from api.limits import Limits
     from api.phi import PhiGuard, PhiPolicy
-    from terminology.library import load_terminology
 
     try:
         policy = PhiPolicy(phi or os.environ.get("BODYSITE_PHI", "hash"))
@@ -378,7 +405,7 @@ def _annotator(phi: str | None, store: SqlStore | None, release: Path | None) ->
         store.bind_policy(policy)
     salt = store.salt if store is not None else os.urandom(_SALT_BYTES)
     limits = Limits.from_environment()
-    return Annotator(load_terminology(release), PhiGuard(policy, salt), limits)
+    return Annotator(terminology, PhiGuard(policy, salt), limits)
 
 
 def _results(

@@ -10,12 +10,15 @@ from fastapi import Depends, Request
 from api.annotator import Annotator
 from api.errors import LimitError
 from api.metrics import Metrics
+from api.phi import PhiGuard
 from api.resources import ResourceBuilder
 from api.search import Searcher
 from api.settings import Settings
 from api.store import ResourceStore
 from api.tx.service import TerminologyService
+from classifier.prediction import Predictor
 from terminology.library import Terminology
+from terminology.live import LiveTerminology
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,24 @@ class Service:
     """The parts of a running application."""
 
     settings: Settings
-    terminology: Terminology
+    live: LiveTerminology
     store: ResourceStore
-    annotator: Annotator
+    guard: PhiGuard
+    predictor: Predictor | None
     builder: ResourceBuilder
     searcher: Searcher
     metrics: Metrics
     tx: TerminologyService
+
+    @property
+    def terminology(self) -> Terminology:
+        """The terminology of a site's tables as they were looked at last."""
+        return self.live.latest
+
+    @property
+    def annotator(self) -> Annotator:
+        """What annotates with that terminology; a batch keeps to the one that it began with."""
+        return Annotator(self.terminology, self.guard, self.settings.limits, self.predictor)
 
     def base(self, request: Request, release: str = "R4") -> str:
         """Return the address of the endpoint of a FHIR release as the client knows it."""

@@ -20,7 +20,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from api.errors import LimitError, NotDicomError
 from api.limits import Limits
+from api.plainheader import read_plain
 from api.signatures import has_preamble, looks_like
+from terminology.attributes import header_tags
 from terminology.elements import BROKEN
 from terminology.errors import DicomError
 
@@ -41,10 +43,14 @@ PARSE_FAILURES: Final = (*BROKEN, ArithmeticError, MemoryError, zlib.error)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header and what is odd about the file around it, in words."""
+    """A header and what is odd about the file around it, in words.
+
+    `is_media_directory` marks a DICOMDIR, the table of contents of a medium.
+    """
 
     dataset: Dataset
     flags: tuple[str, ...] = ()
+    is_media_directory: bool = False
 
 
 class _BoundedReader:
@@ -120,6 +126,7 @@ class _PixelStop:
 def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
     """Return the header of the DICOM file in `stream`.
 
+    Of an ordinary file, only the elements of `terminology.attributes` are in the dataset.
     Files without the preamble of PS3.10 are accepted when the three identifying UIDs stand in
     them; a transfer syntax that nobody knows is flagged, since the header can be read all the same.
 
@@ -151,6 +158,14 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
     bare = not has_preamble(stream)
     if bare and not _may_be_bare(stream):
         raise _not_dicom(name, stream)
+    if not bare:
+        plain = read_plain(stream, reader.size, most=limits.max_header_bytes, wanted=header_tags())
+        if plain is not None:
+            stop.length = plain.pixel_length
+            syntax = plain.transfer_syntax
+            flags = _flags(plain.dataset, syntax, reader.size, plain.end, stop, bare=False)
+            return Header(plain.dataset, tuple(flags), plain.media_class == _MEDIA_DIRECTORY)
+        stream.seek(0)
     try:
         dataset = _parse(reader, stream, stop, name, limits, force=bare)
     except InvalidDicomError as error:
@@ -165,13 +180,11 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
         raise _not_dicom(name, stream)
     if reader.cut_short and stop.length is None:
         raise _truncated(name)
-    return Header(dataset, tuple(_flags(dataset, reader, stop, bare=bare)))
-
-
-def is_media_directory(dataset: Dataset) -> bool:
-    """Return whether the file is a DICOMDIR, the table of contents of a medium."""
-    meta = getattr(dataset, "file_meta", None)
-    return meta is not None and meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
+    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
+    syntax = str(meta.get("TransferSyntaxUID") or "")
+    flags = _flags(dataset, syntax, reader.size, reader.tell(), stop, bare=bare)
+    is_directory = meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
+    return Header(dataset, tuple(flags), is_directory)
 
 
 def _may_be_bare(stream: IO[bytes]) -> bool:
@@ -237,12 +250,12 @@ def _inflate(stream: IO[bytes], limits: Limits) -> bytes:
     return bytes(out)
 
 
-def _flags(dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: bool) -> list[str]:
+def _flags(
+    dataset: Dataset, syntax: str, size: int, end: int, stop: _PixelStop, *, bare: bool
+) -> list[str]:
     flags: list[str] = []
     if bare:
         flags.append("the file has no preamble of DICOM PS3.10")
-    meta = getattr(dataset, "file_meta", None)
-    syntax = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
     if not syntax:
         flags.append("the file states no transfer syntax; it was guessed from the first element")
     elif UID(syntax).name == syntax:
@@ -250,7 +263,7 @@ def _flags(dataset: Dataset, reader: _BoundedReader, stop: _PixelStop, *, bare: 
     if stop.length is None and "Rows" in dataset:
         flags.append("the header describes an image, but the file has no pixel data")
     # The parser steps back to the start of the pixel element, 8 or 12 bytes before its value.
-    if stop.length not in (None, _UNDEFINED) and reader.tell() + stop.length > reader.size:
+    if stop.length not in (None, _UNDEFINED) and end + stop.length > size:
         flags.append("the file ends before its pixel data do")
     return flags
 

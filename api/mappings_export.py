@@ -1,20 +1,21 @@
-"""`bodysite mappings export`: the crosswalk tables for programs that read no SSSOM."""
+"""`bodysite mappings export`: the tables for programs that read no SSSOM, or as SSSOM."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from terminology.console import misuse
+from terminology.console import mappings_option, misuse
 from terminology.files import written_whole
 
 if TYPE_CHECKING:
-    from terminology.crosswalk import Crosswalk
+    from terminology.mapping import MappingSet
 
 _COLUMNS: Final = (
     "table",
@@ -27,6 +28,14 @@ _COLUMNS: Final = (
     "laterality",
     "confidence",
     "comment",
+    "version",
+    "category",
+    "target_system",
+    "field",
+    "scope",
+    "view",
+    "author",
+    "date",
 )
 
 
@@ -34,22 +43,35 @@ _COLUMNS: Final = (
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["conceptmap", "csv"]),
+    type=click.Choice(["conceptmap", "csv", "sssom"]),
     default="conceptmap",
     show_default=True,
-    help="conceptmap: a FHIR R4 ConceptMap a line; csv: a row a mapping.",
+    help="conceptmap: a FHIR R4 ConceptMap a line; csv: a row a mapping; sssom: one --table.",
 )
 @click.option("--table", metavar="NAME", help="Only this table, such as irma-anatomy-2008.")
+@mappings_option
 @click.option("--out", type=click.Path(path_type=Path), help="Write here instead of stdout.")
-def export(form: str, table: str | None, out: Path | None) -> None:
-    """Export the crosswalk tables as FHIR ConceptMap resources or as one CSV."""
-    from terminology.crosswalk import Crosswalk
+def export(form: str, table: str | None, mappings: Path | None, out: Path | None) -> None:
+    """Export the crosswalk tables as FHIR ConceptMap resources, as one CSV, or as SSSOM.
 
-    crosswalk = Crosswalk.load()
-    names = [crosswalk.mapping_set(system).name for system in crosswalk.systems]
-    if table is not None and table not in names:
-        misuse(f"--table: '{table}' is no crosswalk; expected one of {', '.join(sorted(names))}.")
-    text = _csv(crosswalk, table) if form == "csv" else _concept_maps(crosswalk, table)
+    With --mappings, a site's own tables instead: its decisions are the table header-words.
+    """
+    tables = _tables(mappings)
+    if not tables:
+        misuse(f"--mappings: {mappings} holds no table. 'bodysite mappings add' makes the first.")
+    if table is not None:
+        known = ", ".join(sorted({one.name for one in tables}))
+        tables = [one for one in tables if one.name == table]
+        if not tables:
+            misuse(f"--table: '{table}' is no crosswalk; expected one of {known}.")
+    if form == "sssom" and len(tables) != 1:
+        misuse("--format sssom: one table a file; expected --table NAME. Name the table.")
+    if form == "sssom":
+        from terminology import sssom
+
+        text = sssom.dumps(tables[0])
+    else:
+        text = _csv(tables) if form == "csv" else _concept_maps(tables)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -62,31 +84,40 @@ def export(form: str, table: str | None, out: Path | None) -> None:
         )
 
 
-def _concept_maps(crosswalk: Crosswalk, table: str | None) -> str:
-    from api.concept_maps import concept_maps
+def _tables(mappings: Path | None) -> list[MappingSet]:
+    from terminology.crosswalk import Crosswalk
+    from terminology.local import LocalMappings
 
-    found = concept_maps(crosswalk)
-    lines = [json.dumps(found[name], ensure_ascii=False) for name in found if table in (None, name)]
+    if mappings is not None:
+        local = LocalMappings.read(mappings)
+        return [*local.tables, *([local.decisions] if local.decisions is not None else [])]
+    crosswalk = Crosswalk.load()
+    found = [one for system in crosswalk.systems for one in crosswalk.mapping_sets(system)]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _concept_maps(tables: Iterable[MappingSet]) -> str:
+    from api.concept_maps import concept_map
+    from api.tx.r4 import resource_to_r4
+
+    lines = [json.dumps(resource_to_r4(concept_map(one)), ensure_ascii=False) for one in tables]
     return "\n".join(lines) + "\n"
 
 
-def _csv(crosswalk: Crosswalk, table: str | None) -> str:
+def _csv(tables: Iterable[MappingSet]) -> str:
     from terminology import sssom
 
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for system in crosswalk.systems:
-        mapping_set = crosswalk.mapping_set(system)
-        if table not in (None, mapping_set.name):
-            continue
-        for row in mapping_set.mappings:
+    for table in tables:
+        for row in table.mappings:
             if row.negated:
                 continue
             writer.writerow(
                 (
-                    mapping_set.name,
-                    system,
+                    table.name,
+                    table.metadata["subject_source"],
                     sssom.subject_code(row),
                     row.subject_label,
                     row.predicate_id,
@@ -95,6 +126,14 @@ def _csv(crosswalk: Crosswalk, table: str | None) -> str:
                     row.object_laterality,
                     row.confidence,
                     row.comment,
+                    table.metadata.get("subject_source_version"),
+                    row.object_category,
+                    "" if row.no_match else sssom.object_system(row),
+                    row.subject_field,
+                    row.subject_scope,
+                    row.object_view,
+                    row.author_id,
+                    row.mapping_date,
                 )
             )
     return stream.getvalue()

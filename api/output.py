@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from api.bundles import Entry
     from api.store import ResourceStore
+    from terminology.graph import BodyStructureGraph
 
 _NAMES: Final = {
     "json": "annotations.jsonl",
@@ -84,8 +85,10 @@ def write_results(
     if form in {"json", "csv"}:
         if store is not None:
             results = _stored(results, _storing(annotator, store))
-        write = _write_json if form == "json" else _write_csv
-        write(results, stream)
+        if form == "json":
+            _write_json(results, stream, annotator.terminology.graph)
+        else:
+            _write_csv(results, stream)
         return
     from api.batch import Batch, answer, once, outcome_entries, unstored_entries
     from api.resources import ResourceBuilder
@@ -127,9 +130,9 @@ def _stored(
         yield from block
 
 
-def _write_json(results: Iterable[Result], stream: IO[str]) -> None:
+def _write_json(results: Iterable[Result], stream: IO[str], graph: BodyStructureGraph) -> None:
     for result in results:
-        stream.write(json.dumps(as_json(result), ensure_ascii=False) + "\n")
+        stream.write(json.dumps(as_json(result, graph), ensure_ascii=False) + "\n")
 
 
 def _write_csv(results: Iterable[Result], stream: IO[str]) -> None:
@@ -139,28 +142,32 @@ def _write_csv(results: Iterable[Result], stream: IO[str]) -> None:
         writer.writerow(_as_row(result))
 
 
-def as_json(result: Result) -> dict[str, Any]:
+def as_json(result: Result, graph: BodyStructureGraph) -> dict[str, Any]:
     """Return the object that `--format json` writes for one file; its keys are a contract."""
     if isinstance(result, Failed):
-        return {"file": result.name, **_facts(BodySiteAnnotation(None)), "error": _error(result)}
-    return {"file": result.name, **_facts(result.annotation), "error": None}
+        return {
+            "file": result.name,
+            **_facts(BodySiteAnnotation(None), graph),
+            "error": _error(result),
+        }
+    return {"file": result.name, **_facts(result.annotation, graph), "error": None}
 
 
-def _facts(annotation: BodySiteAnnotation) -> dict[str, Any]:
+def _facts(annotation: BodySiteAnnotation, graph: BodyStructureGraph) -> dict[str, Any]:
     instance = annotation.instance
     return {
         "sop_instance_uid": instance.sop_instance_uid if instance else None,
         "series_uid": instance.series_uid if instance else None,
         "study_uid": instance.study_uid if instance else None,
         "modality": annotation.modality,
-        "examined": [_examined(one) for one in annotation.examined],
-        "visible": [site_object(one) for one in annotation.visible],
+        "examined": [_examined(one, graph) for one in annotation.examined],
+        "visible": [site_object(one, graph) for one in annotation.visible],
         "view": view_object(annotation.view),
         "laterality": annotation.laterality,
         "router_group": annotation.router_group,
         "relation": annotation.relation,
-        "header": [_statement(one) for one in annotation.header],
-        "image": [site_object(one) for one in annotation.image],
+        "header": [_statement(one, graph) for one in annotation.header],
+        "image": [site_object(one, graph) for one in annotation.image],
         "evidence": [evidence_object(one) for one in annotation.evidence],
         "conflicts": list(annotation.conflicts),
         "flags": list(annotation.flags),
@@ -168,16 +175,16 @@ def _facts(annotation: BodySiteAnnotation) -> dict[str, Any]:
     }
 
 
-def _examined(examined: ExaminedSite) -> dict[str, Any]:
-    return {**site_object(examined.site), "source": examined.source}
+def _examined(examined: ExaminedSite, graph: BodyStructureGraph) -> dict[str, Any]:
+    return {**site_object(examined.site, graph), "source": examined.source}
 
 
-def _statement(statement: HeaderStatement) -> dict[str, Any]:
+def _statement(statement: HeaderStatement, graph: BodyStructureGraph) -> dict[str, Any]:
     return {
         "keyword": statement.keyword,
         "tag": statement.tag,
         "value": statement.value,
-        "sites": [site_object(one) for one in statement.sites],
+        "sites": [site_object(one, graph) for one in statement.sites],
         "laterality": statement.laterality,
         "view": view_object(statement.view),
     }

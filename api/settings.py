@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.limits import Limits
@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     a proxy stands in front of it. `releases` are indexes of SNOMED CT that `bodysite terminology
     build` made, the default first; the embedded body structures are served beside them. `workers`
     is the number of processes that answer. `max_expansion` is the number of concepts in a value
-    set that is expanded without paging.
+    set that is expanded without paging. `mappings` is the folder of a site's own tables, which are
+    read again when they change; `header_settings` a TOML file that says how headers are read.
     """
 
     model_config = SettingsConfigDict(env_prefix="BODYSITE_", extra="forbid", frozen=True)
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     releases: Annotated[tuple[Path, ...], NoDecode] = ()
     workers: int = Field(default=1, ge=1, le=256)
+    mappings: DirectoryPath | None = None
+    header_settings: FilePath | None = None
     max_body_bytes: int = Field(default=_DEFAULTS.max_body_bytes, ge=1)
     max_files: int = Field(default=_DEFAULTS.max_files, ge=1)
     max_unzipped_bytes: int = Field(default=_DEFAULTS.max_unzipped_bytes, ge=1)

@@ -81,7 +81,7 @@ def worker() -> FastAPI:
     releases = open_releases(settings.releases)
     return create_app(
         settings,
-        terminology=terminology_over(releases),
+        terminology=terminology_over(releases, settings),
         store=SqlStore(settings.database),
         releases=releases,
         library=ResourceLibrary(settings.database),

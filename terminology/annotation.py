@@ -41,12 +41,25 @@ class Site:
     confidence: float | None = None
 
 
+class Method(StrEnum):
+    """How a site was found in a value, the surest way first."""
+
+    DECISION = "decision"
+    CODE = "code"
+    EXACT = "exact"
+    TOKENS = "token"
+    MISSPELLING = "fuzzy"
+
+
 @dataclass(frozen=True, slots=True)
 class TextReading:
     """What one string says. No sites means "not known", which is an answer.
 
+    `view` is the projection, where the value names one; `views` are all that it names.
     `sites` holds the best answer first; several parts that have a combined concept (chest,
-    abdomen and pelvis) are that one concept. `ignored` are the words that carry no meaning here.
+    abdomen and pelvis) are that one concept. `used` are the words that the answer rests on,
+    `ignored` those that carry no meaning here; both in the order of the value. `method` is how the
+    sites were found, `None` where there are none and no decision says so.
     """
 
     value: str
@@ -55,6 +68,9 @@ class TextReading:
     view: View | None = None
     ignored: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    used: tuple[str, ...] = ()
+    method: Method | None = None
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,8 @@ class HeaderStatement:
     """What one DICOM attribute says, whether or not another attribute agrees.
 
     `keyword` is the DICOM keyword and `tag` its number as "(gggg,eeee)"; `value` is the text or
-    code that stood there.
+    code that stood there. `used`, `ignored` and `method`
+    are as in `TextReading`.
     """
 
     keyword: str
@@ -73,6 +90,9 @@ class HeaderStatement:
     view: View | None = None
     ignored: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    used: tuple[str, ...] = ()
+    method: Method | None = None
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terminology import sssom
 from terminology.crosswalk import crosswalk_tables
@@ -14,8 +14,9 @@ from terminology.errors import RowProblem, TableError
 from terminology.evaluation import OBSERVED_TABLE, read_observed
 from terminology.graph import BodyStructureGraph
 from terminology.identifiers import sctid_problem
+from terminology.journal import Journal
 from terminology.mapping import MappingSet
-from terminology.statements import SNOMED_RT_TABLE, read_snomed_rt
+from terminology.sources.dicom import SNOMED_RT_TABLE, read_snomed_rt
 from terminology.structures import (
     CONCEPTS_TABLE,
     EDGES_TABLE,
@@ -33,6 +34,10 @@ from terminology.words import (
     Kind,
 )
 
+if TYPE_CHECKING:
+    from terminology.library import Terminology
+    from terminology.local import LocalMappings
+
 # Plain tables: the slots that hold codes, and whether those must be among the body structures.
 # Views are no body structures, and SNOMED RT names more of them than the subset holds.
 _CODES: Final[Mapping[str, Mapping[str, bool]]] = {
@@ -41,8 +46,11 @@ _CODES: Final[Mapping[str, Mapping[str, bool]]] = {
     MODEL_TABLE: {"code": False},
     VIEWS_TABLE: {"code": False},
     SNOMED_RT_TABLE: {"code": False},
+    "snomed-entire.tsv": {"structure": True},
+    "seed-labels-corrected.tsv": {"right_code": True},
     OBSERVED_TABLE: {"sct": True, "also_acceptable": True},
 }
+_SSSOM: Final = ".sssom.tsv"
 _SEPARATORS = re.compile(r"[+|]")
 
 
@@ -55,25 +63,57 @@ class TableReport:
     problems: tuple[RowProblem, ...]
 
 
-def check_tables(folder: Path) -> list[TableReport]:
-    """Return a report for every table of `folder`."""
+def check_tables(folder: Path, loaded: Terminology | None = None) -> list[TableReport]:
+    """Return a report for every table of `folder`.
+
+    `loaded` is the terminology of these tables where they could be loaded: none is read again.
+    """
     try:
-        graph = BodyStructureGraph.load(folder)
+        graph = BodyStructureGraph.load(folder) if loaded is None else loaded.graph
     except TableError as error:
         return [TableReport("body structures", 0, error.problems)]
     reports = [TableReport(name, rows, ()) for name, rows in _graph_rows(graph)]
+    known = {} if loaded is None else {table.name: table for table in loaded_tables(loaded)}
     for name in _sssom_names(folder):
-        try:
-            mapping_set = sssom.read(folder / name)
-        except TableError as error:
-            reports.append(TableReport(name, 0, error.problems))
-        else:
-            problems = (
-                *_object_problems(mapping_set, graph),
-                *_form_problems(mapping_set, folder / name),
-            )
-            reports.append(TableReport(name, len(mapping_set.mappings), problems))
-    return [*reports, *_plain_reports(folder, graph)]
+        reports.append(_sssom_report(folder / name, graph, known.get(name.removesuffix(_SSSOM))))
+    return [*reports, *_plain_reports(folder, graph, with_words=loaded is None)]
+
+
+def check_local(local: LocalMappings, graph: BodyStructureGraph) -> list[TableReport]:
+    """Return a report for every one of a site's own tables."""
+    assert local.folder is not None  # noqa: S101
+    tables = [*local.tables, *([local.decisions] if local.decisions is not None else [])]
+    return [_sssom_report(local.folder / f"{one.name}{_SSSOM}", graph, one) for one in tables]
+
+
+def loaded_tables(loaded: Terminology) -> list[MappingSet]:
+    """Return the SSSOM tables that a terminology was loaded from, header words last."""
+    crosswalk, words = loaded.crosswalk, loaded.text.words.table
+    found = [table for system in crosswalk.systems for table in crosswalk.mapping_sets(system)]
+    return [*sorted(found, key=lambda table: table.name), *([words] if words is not None else [])]
+
+
+def _sssom_report(
+    path: Path, graph: BodyStructureGraph, mapping_set: MappingSet | None
+) -> TableReport:
+    try:
+        mapping_set = mapping_set or sssom.read(path)
+    except TableError as error:
+        return TableReport(path.name, 0, error.problems)
+    problems = (*_object_problems(mapping_set, graph), *_form_problems(mapping_set, path))
+    return TableReport(path.name, len(mapping_set.mappings), problems)
+
+
+def rewrite_local(folder: Path) -> list[str]:
+    """Bring a site's own tables into canonical form, while nobody edits them.
+
+    Raises
+    ------
+    TableError
+        A table has bad rows; no table after it is touched.
+    """
+    with Journal(folder).held():
+        return _rewrite(folder, [path.name for path in sorted(folder.glob(f"*{_SSSOM}"))])
 
 
 def rewrite_tables(folder: Path) -> list[str]:
@@ -84,8 +124,12 @@ def rewrite_tables(folder: Path) -> list[str]:
     TableError
         A table has bad rows; no table after it is touched.
     """
+    return _rewrite(folder, _sssom_names(folder))
+
+
+def _rewrite(folder: Path, names: Sequence[str]) -> list[str]:
     changed = []
-    for name in _sssom_names(folder):
+    for name in names:
         path = folder / name
         mapping_set = sssom.read(path)
         if path.read_text(encoding="utf-8") != sssom.dumps(mapping_set):
@@ -104,10 +148,13 @@ def _graph_rows(graph: BodyStructureGraph) -> Iterator[tuple[str, int]]:
     yield HISTORY_TABLE, sum(len(graph.history(code).successors) for code in graph.codes())
 
 
-def _plain_reports(folder: Path, graph: BodyStructureGraph) -> Iterator[TableReport]:
+def _plain_reports(
+    folder: Path, graph: BodyStructureGraph, *, with_words: bool
+) -> Iterator[TableReport]:
     """Yield a report for each table that is no SSSOM: its form as its reader has it, its codes."""
     problems: list[RowProblem] = []
-    for load in (read_model, HeaderWords.load, read_snomed_rt, read_observed):
+    loaders = (read_model, HeaderWords.load, read_snomed_rt, read_observed)
+    for load in loaders if with_words else (read_model, read_observed):
         try:
             load(folder)
         except TableError as error:

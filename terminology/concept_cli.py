@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from terminology.build_cli import build
-from terminology.console import FINDINGS, BodySiteGroup, echo_json, misuse, release_option
+from terminology.console import (
+    FINDINGS,
+    BodySiteGroup,
+    echo_json,
+    mappings_option,
+    misuse,
+    release_option,
+    settings_option,
+)
 
 if TYPE_CHECKING:
     from terminology.queries import Found, Queries
@@ -236,8 +244,15 @@ def parts(code: str, release: Path | None, languages: tuple[str, ...], as_json: 
 
 
 @terminology.command()
+@mappings_option
+@settings_option
 @_asking
-def mcp(release: Path | None, languages: tuple[str, ...]) -> None:
+def mcp(
+    release: Path | None,
+    languages: tuple[str, ...],
+    mappings: Path | None,
+    settings: Path | None,
+) -> None:
     """Serve the terminology to language models: Model Context Protocol on stdin and stdout."""
     try:
         from terminology.mcp_server import make_server
@@ -248,11 +263,11 @@ def mcp(release: Path | None, languages: tuple[str, ...]) -> None:
             f"the package '{error.name}' is not installed; expected the extra 'mcp'."
             " Install it: pip install 'bodysite[mcp]'."
         )
-    from terminology.library import load_terminology
+    from terminology.live import LiveTerminology
     from terminology.queries import Queries
 
-    library = load_terminology(release)
-    make_server(Queries(library.graph, languages), library).run("stdio")
+    live = LiveTerminology.open(release, mappings, settings)
+    make_server(Queries(live.latest.graph, languages), live).run("stdio")
 
 
 def _queries(release: Path | None, languages: tuple[str, ...]) -> Queries:

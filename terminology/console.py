@@ -25,6 +25,34 @@ release_option = click.option(
 )
 
 
+class _OwnTables(click.Path):
+    """A folder that is there: a name that is mistyped must not mean "no tables"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            remedy = "Make it with mkdir, or with the first 'bodysite mappings add'."
+            raise click.BadParameter(f"{error.message} {remedy}", ctx, param) from None
+
+
+mappings_option = click.option(
+    "--mappings",
+    type=_OwnTables(exists=True, file_okay=False, path_type=Path),
+    envvar="BODYSITE_MAPPINGS",
+    metavar="DIR",
+    help="A site's own tables, which override the shipped ones, or BODYSITE_MAPPINGS.",
+)
+
+settings_option = click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="BODYSITE_HEADER_SETTINGS",
+    metavar="FILE",
+    help="How headers are read, a TOML file, or BODYSITE_HEADER_SETTINGS.",
+)
+
+
 class BodySiteGroup(click.Group):
     """A command group in which a `BodySiteError` is a message on stderr and exit status 2."""
 

@@ -5,21 +5,32 @@ A new key may be added, none renamed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terminology.annotation import Evidence, Site
 from terminology.concept import View
 from terminology.crosswalk import MappedTarget
 from terminology.sources.reading import CodeReading
 
+if TYPE_CHECKING:
+    from terminology.graph import BodyStructureGraph
 
-def site_object(site: Site) -> dict[str, Any]:
-    """Return a site: code, display, laterality, confidence."""
+
+def site_object(site: Site, graph: BodyStructureGraph) -> dict[str, Any]:
+    """Return a site: code, display, laterality, confidence, sided.
+
+    `sided` is the concept of that side, as code and display, where SNOMED CT has one.
+    """
+    sided = None
+    if site.laterality is not None and site.code in graph:
+        code = graph.sided(site.code, site.laterality)
+        sided = None if code is None else {"code": code, "display": graph.lookup(code).display}
     return {
         "code": site.code,
         "display": site.display,
         "laterality": site.laterality,
         "confidence": site.confidence,
+        "sided": sided,
     }
 
 

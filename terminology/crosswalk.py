@@ -7,8 +7,10 @@ the systems by the tables' metadata; nothing about IRMA, UMLS or DICOM is writte
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from terminology import sssom
 from terminology.concept import SNOMED, Coding, Laterality
 from terminology.errors import RowProblem, TableError, UnknownSystemError
 from terminology.mapping import BROAD, CLOSE, EXACT, NARROW, RELATED, MappingSet, SemanticMapping
+from terminology.sssom import MappingFile
 from terminology.tables import mappings_folder
 
 IRMA_ANATOMY: Final = "https://w3id.org/bodysite/CodeSystem/irma-anatomy"
@@ -77,18 +80,48 @@ class _Row:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
 class _Source:
     """One version of a code system: its tables, and the rows by source code or string."""
 
-    system: str
-    version: str | None
-    tables: tuple[MappingSet, ...]
-    fold_case: bool
-    rows: Mapping[str, tuple[_Row, ...]]
+    def __init__(
+        self, system: str, version: str | None, tables: Sequence[MappingSet | MappingFile]
+    ) -> None:
+        self.system = system
+        self.version = version
+        self._tables = tables
 
-    def key(self, code: str) -> str:
-        return code.casefold() if self.fold_case else code
+    @property
+    def names(self) -> str:
+        """The names of the tables, for a message."""
+        return " or ".join(one.name for one in self._tables)
+
+    @cached_property
+    def tables(self) -> tuple[MappingSet, ...]:
+        """The tables with their rows."""
+        return tuple(
+            one if isinstance(one, MappingSet) else one.mapping_set for one in self._tables
+        )
+
+    def find(self, code: str) -> tuple[_Row, ...]:
+        """Return the rows of the first table that decides `code`."""
+        return self.rows.get(code.casefold() if self._is_literal else code, ())
+
+    @cached_property
+    def rows(self) -> Mapping[str, tuple[_Row, ...]]:
+        """The rows by source code; by the string without case where subjects are strings."""
+        found: dict[str, tuple[_Row, ...]] = {}
+        for table in self.tables:
+            own: dict[str, list[_Row]] = defaultdict(list)
+            for row in table.mappings:
+                code = sssom.subject_code(row)
+                ref = f"{table.name}.sssom.tsv:{row.line}"
+                own[code.casefold() if self._is_literal else code].append(_Row(row, ref))
+            found.update({code: tuple(rows) for code, rows in own.items() if code not in found})
+        return found
+
+    @cached_property
+    def _is_literal(self) -> bool:
+        return any(row.subject_type == sssom.LITERAL for one in self.tables for row in one.mappings)
 
 
 class Crosswalk:
@@ -103,41 +136,36 @@ class Crosswalk:
         (DICOM body part words) is looked up by its strings, in any case.
     """
 
-    def __init__(self, mapping_sets: Iterable[MappingSet]) -> None:
-        by_source: dict[str, dict[str | None, list[MappingSet]]] = defaultdict(dict)
+    def __init__(self, mapping_sets: Iterable[MappingSet | MappingFile]) -> None:
+        by_source: dict[str, dict[str | None, list[MappingSet | MappingFile]]] = defaultdict(dict)
         for mapping_set in mapping_sets:
             system = str(mapping_set.metadata["subject_source"])
             version = mapping_set.metadata.get("subject_source_version")
             by_source[system].setdefault(str(version) if version else None, []).append(mapping_set)
         self._sources = {
             system: {
-                version: _source(system, version, found[version])
+                version: _Source(system, version, found[version])
                 for version in sorted(found, key=lambda one: one or "")
             }
             for system, found in by_source.items()
         }
-        self._reverse: dict[tuple[str, str], list[tuple[_Source, _Row]]] = defaultdict(list)
-        for source in self._all():
-            for rows in source.rows.values():
-                for row in rows:
-                    if not row.mapping.negated and not row.mapping.no_match:
-                        target = sssom.object_system(row.mapping), sssom.object_code(row.mapping)
-                        self._reverse[target].append((source, row))
 
     @classmethod
     def load(cls, folder: Path | None = None, local: Iterable[MappingSet] = ()) -> Crosswalk:
         """Return the crosswalk of the tables in `folder`, by default the embedded ones.
 
-        Tables of `local` come before those of the folder: what they decide is decided.
+        Tables of `local` come before those of the folder: what they decide is decided. The rows of
+        a table are read when its system is first asked for; a table with bad rows then raises
+        `TableError`.
 
         Raises
         ------
         TableError
-            With the bad rows of all tables.
+            There are no tables, or the metadata of some cannot be read.
         """
-        sets: list[MappingSet] = list(local)
-        problems: list[RowProblem] = []
         folder = folder or mappings_folder()
+        tables: list[MappingSet | MappingFile] = list(local)
+        problems: list[RowProblem] = []
         paths = crosswalk_tables(folder)
         if not paths:
             problems.append(
@@ -145,12 +173,12 @@ class Crosswalk:
             )
         for path in paths:
             try:
-                sets.append(sssom.read(path))
+                tables.append(MappingFile(path))
             except TableError as error:
                 problems.extend(error.problems)
         if problems:
             raise TableError(problems)
-        return cls(sets)
+        return cls(tables)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -189,10 +217,9 @@ class Crosswalk:
             has several.
         """
         table = self._source(source.system, source.version)
-        rows = table.rows.get(table.key(source.code), ())
+        rows = table.find(source.code)
         if not rows:
-            names = " or ".join(one.name for one in table.tables)
-            return Translation(source, (), f"'{source.code}' is not in {names}")
+            return Translation(source, (), f"'{source.code}' is not in {table.names}")
         targets = [
             MappedTarget(
                 code=sssom.object_code(row.mapping),
@@ -243,7 +270,7 @@ class Crosswalk:
                 confidence=row.mapping.confidence,
                 rows=(row.ref,),
             )
-            for source, row in self._reverse.get((target_system, code), [])
+            for source, row in self._reverse.get((target_system, code), ())
             if system in (None, source.system)
             and (version is None or source is self._source(source.system, version))
         ]
@@ -258,9 +285,17 @@ class Crosswalk:
         )
         return tuple(found)
 
-    def _all(self) -> Iterator[_Source]:
+    @cached_property
+    def _reverse(self) -> Mapping[tuple[str, str], Sequence[tuple[_Source, _Row]]]:
+        """The rows that name a concept as their target, of all tables."""
+        found: dict[tuple[str, str], list[tuple[_Source, _Row]]] = defaultdict(list)
         for versions in self._sources.values():
-            yield from versions.values()
+            for source in versions.values():
+                for row in chain.from_iterable(source.rows.values()):
+                    if not row.mapping.negated and not row.mapping.no_match:
+                        target = sssom.object_system(row.mapping), sssom.object_code(row.mapping)
+                        found[target].append((source, row))
+        return dict(found)
 
     def _versions(self, system: str) -> Mapping[str | None, _Source]:
         try:
@@ -296,16 +331,3 @@ def crosswalk_tables(folder: Path) -> list[Path]:
         for path in sorted(folder.glob("*.sssom.tsv"))
         if not path.name.startswith(_HEADER_WORDS)
     ]
-
-
-def _source(system: str, version: str | None, tables: Sequence[MappingSet]) -> _Source:
-    literal = any(row.subject_type == sssom.LITERAL for one in tables for row in one.mappings)
-    rows: dict[str, tuple[_Row, ...]] = {}
-    for table in tables:
-        own: dict[str, list[_Row]] = defaultdict(list)
-        for row in table.mappings:
-            code = sssom.subject_code(row)
-            ref = f"{table.name}.sssom.tsv:{row.line}"
-            own[code.casefold() if literal else code].append(_Row(row, ref))
-        rows.update({code: tuple(found) for code, found in own.items() if code not in rows})
-    return _Source(system, version, tuple(tables), literal, rows)

@@ -89,15 +89,19 @@ def read_observed(folder: Path | None = None) -> list[Expected]:
 def evaluate(reader: TextReader, rows: Iterable[Expected]) -> Figures:
     """Return how many of `rows` `reader` answers rightly, wrongly and not at all.
 
-    Right is a first answer among the accepted codes (or their successors); where no site is
-    expected, right is no answer.
+    Right is a first answer among the accepted codes or their successors, a sided one being
+    answered as the unsided concept with its side; where no site is expected, right is no answer.
     """
     right = wrong = none = 0
     misses: list[Miss] = []
     for row in rows:
         reading = reader.read(row.value, modality=row.modality)
-        given = reading.sites[0].code if reading.sites else None
+        first = reading.sites[0] if reading.sites else None
+        given = first.code if first is not None else None
         accepted = row.codes | {_current(reader, code) for code in row.codes}
+        if first is not None and first.laterality is not None:
+            # A sided concept is answered as the unsided one and its side.
+            accepted |= {_of_side(reader, code, first.laterality) for code in accepted}
         side_right = not row.check_laterality or reading.laterality == row.laterality
         if (given in accepted or (given is None and not accepted)) and side_right:
             right += 1
@@ -108,6 +112,13 @@ def evaluate(reader: TextReader, rows: Iterable[Expected]) -> Figures:
             wrong += 1
         misses.append(Miss(row.value, tuple(sorted(row.codes)), given))
     return Figures(right + wrong + none, right, wrong, none, tuple(misses))
+
+
+def _of_side(reader: TextReader, code: str, side: Laterality) -> str:
+    if code not in reader.graph:
+        return code
+    unsided, own = reader.graph.unsided(code)
+    return unsided if own is side else code
 
 
 def _current(reader: TextReader, code: str) -> str:

@@ -18,15 +18,13 @@ from terminology.concept import Laterality, View
 from terminology.elements import Elements
 from terminology.patient import age_years, flag_animals
 from terminology.settings import HeaderSettings
+from terminology.sides import common_side
 from terminology.statements import CODED, SERIES_WORDS, SIDES, StatementReader, on_side
-from terminology.text import common_side
 from terminology.words import HeaderWords
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-# A word less sure than this does not refine what a more trusted attribute says.
-REFINES_FROM: Final = 0.7
 # Structures so general that a description may say more than they do, in any modality: 66019005
 # |Limb|, 53120007 |Upper limb|, 61685007 |Lower limb|, 22943007 |Trunk|, 421060004 |Spine|,
 # 39352004 |Joint|, 51114001 |Artery|, 29092000 |Vein|.
@@ -82,7 +80,7 @@ class HeaderReader:
         """Return what the header of `dataset` says; pixels are not touched, nothing is changed."""
         elements = Elements(dataset)
         modality = elements.text("Modality").upper() or None
-        statements = list(self._attributes.read(elements, modality))
+        statements = [self._accepted(one) for one in self._attributes.read(elements, modality)]
         flag_animals(elements)
         age = age_years(elements)
         return self._joined(statements, modality, age, elements.flags)
@@ -95,7 +93,27 @@ class HeaderReader:
         DicomError
             `keyword` is no DICOM keyword.
         """
-        return self._attributes.read_value(keyword, value, modality)
+        return self._accepted(self._attributes.read_value(keyword, value, modality))
+
+    def _accepted(self, statement: HeaderStatement) -> HeaderStatement:
+        """Withhold the sites that the settings find not sure enough; a note says which."""
+        least = self._settings.accept_from
+        withheld = [s for s in statement.sites if s.confidence is not None and s.confidence < least]
+        if not withheld:
+            return statement
+        notes = (
+            Evidence(
+                statement.keyword,
+                note=f"{site.code} |{site.display}| withheld: confidence {site.confidence} is"
+                f" below {least}",
+            )
+            for site in withheld
+        )
+        return replace(
+            statement,
+            sites=tuple(site for site in statement.sites if site not in withheld),
+            evidence=(*statement.evidence, *notes),
+        )
 
     def _joined(
         self,
@@ -162,7 +180,7 @@ class HeaderReader:
         if len(sites) != 1 or len(statement.sites) != 1:
             return False
         general, refined = sites[0], statement.sites[0]
-        if (refined.confidence or 0) < REFINES_FROM:
+        if (refined.confidence or 0) < self._settings.refine_from:
             return False
         # Only words of the series at hand refine a part that is already particular.
         if general.code not in _GENERAL and (

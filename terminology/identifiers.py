@@ -35,8 +35,7 @@ _PERMUTE = (
 )
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_IRMA = re.compile(r"[0-9a-z]{4}-[0-9a-z]{3}-[0-9a-z]{3}-[0-9a-z]{3}", re.ASCII)
-_IRMA_ANATOMY = re.compile(r"[0-9a-z]{1,3}", re.ASCII)
+_IRMA = re.compile(r"[0-9a-z]+", re.ASCII)
 _CUI = re.compile(r"C[0-9]{7}", re.ASCII)
 
 
@@ -85,14 +84,11 @@ def cui_problem(code: str) -> str | None:
     return None if _CUI.fullmatch(code) else "is not C followed by seven digits"
 
 
-def irma_anatomy_problem(code: str) -> str | None:
-    """Return why `code` is no code of the IRMA anatomical axis, or `None` when it is one.
+def irma_problem(code: str, width: int) -> str | None:
+    """Return why `code` is no code of an IRMA axis of `width` characters, or `None`.
 
-    One to three characters 0-9a-z; whether the list of 2008 holds it is the table's business.
+    Whether a list holds it is the business of `terminology.sources.irma_lists`.
     """
-    return None if _IRMA_ANATOMY.fullmatch(code) else "is not one to three characters 0-9 a-z"
-
-
-def irma_anatomy_part(code: str) -> str:
-    """Return the anatomical axis AAA of a whole code TTTT-DDD-AAA-BBB, or `code` unchanged."""
-    return code.split("-")[2] if _IRMA.fullmatch(code) else code
+    if _IRMA.fullmatch(code) and len(code) <= width:
+        return None
+    return f"is not one to {width} characters 0-9 a-z"

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from terminology.crosswalk import Crosswalk
+from terminology.errors import TableError
 from terminology.graph import BodyStructureGraph
 from terminology.header import HeaderReader
 from terminology.local import LocalMappings
@@ -68,26 +69,45 @@ class Terminology:
         local: LocalMappings | None = None,
         settings: HeaderSettings | None = None,
     ) -> Terminology:
-        """Return the terminology over `graph`: the tables are read, the graph is kept."""
+        """Return the terminology over `graph`: the tables are read, the graph is kept.
+
+        Raises
+        ------
+        TableError
+            A table has bad rows, or one of `local` names what `graph` does not hold.
+        """
         local = local or LocalMappings()
         settings = settings or HeaderSettings()
         crosswalk = Crosswalk.load(folder, local.tables)
         words = HeaderWords.load(folder, local.decisions)
+        if problems := [*local.problems(graph, words.views)]:
+            raise TableError(problems)
         text = TextReader(words, graph, settings)
         attributes = StatementReader(text, crosswalk, graph, folder, settings)
         header = HeaderReader(attributes, words, graph, settings)
-        return cls(graph, crosswalk, text, header, CodeReader(crosswalk), local, settings)
+        codes = CodeReader(crosswalk, words.regions)
+        return cls(graph, crosswalk, text, header, codes, local, settings)
 
 
 @lru_cache(maxsize=4)
-def load_terminology(release: Path | None = None) -> Terminology:
+def load_terminology(
+    release: Path | None = None, mappings: Path | None = None, settings: Path | None = None
+) -> Terminology:
     """Return the terminology over the index in `release`, by default over the embedded subset.
 
-    Loaded at the first call and shared after it.
+    The tables of a site in the folder `mappings` override the shipped ones; the TOML file
+    `settings` says how headers are read. Loaded at the first call and shared after it: a program
+    that outlives an edit of the tables asks `terminology.live`.
 
     Raises
     ------
     IndexFileError
         `release` is no whole index.
+    TableError
+        A table of `mappings` has bad rows.
     """
-    return Terminology.load(release=None if release is None else ReleaseIndex.open(release))
+    return Terminology.load(
+        release=None if release is None else ReleaseIndex.open(release),
+        local=None if mappings is None else LocalMappings.read(mappings),
+        settings=None if settings is None else HeaderSettings.read(settings),
+    )

@@ -9,14 +9,20 @@ and comes before the shipped tables of its `subject_source`. Edits are the busin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import tag_for_keyword
 
 from terminology import sssom
 from terminology.crosswalk import crosswalk_tables
 from terminology.errors import RowProblem, TableError
-from terminology.mapping import MappingSet
+from terminology.mapping import MappingSet, SemanticMapping
+
+if TYPE_CHECKING:
+    from terminology.graph import BodyStructureGraph
 
 DECISIONS_TABLE: Final = "header-words.sssom.tsv"
 
@@ -47,7 +53,8 @@ class LocalMappings:
             try:
                 return sssom.read(path)
             except TableError as error:
-                problems.extend(error.problems)
+                file = f"{folder.name}/{path.name}"
+                problems.extend(replace(problem, file=file) for problem in error.problems)
                 return None
 
         path = folder / DECISIONS_TABLE
@@ -56,3 +63,51 @@ class LocalMappings:
         if problems:
             raise TableError(problems)
         return cls(folder, decisions, tuple(one for one in tables if one is not None))
+
+    def problems(self, graph: BodyStructureGraph, views: Collection[str]) -> Iterator[RowProblem]:
+        """Yield what cannot be answered with: codes that `graph` or `views` do not hold.
+
+        A decision that was made with another release must not be dropped in silence.
+        """
+        folder = self.folder.name if self.folder is not None else "local"
+        if self.decisions is not None:
+            file = f"{folder}/{DECISIONS_TABLE}"
+            for row in self.decisions.mappings:
+                yield from _object_problems(row, file, graph)
+                yield from _decision_problems(row, file, views)
+        for table in self.tables:
+            for row in table.mappings:
+                yield from _object_problems(row, f"{folder}/{table.name}.sssom.tsv", graph)
+
+
+def _object_problems(
+    row: SemanticMapping, file: str, graph: BodyStructureGraph
+) -> Iterator[RowProblem]:
+    # Views, modalities and body systems are no body structures; what is refused need not be one.
+    if row.no_match or row.negated or row.object_category:
+        return
+    code = sssom.object_code(row)
+    if code not in graph:
+        expected = f"a body structure of {graph.version}"
+        yield RowProblem(file, row.line, "object_id", f"'{row.object_id}'", expected)
+        return
+    _, side = graph.unsided(code)
+    if side is not None and row.object_laterality != side:
+        what = f"'{row.object_laterality or ''}' with {graph.lookup(code)}"
+        yield RowProblem(
+            file, row.line, "object_laterality", what, f"{side}, the side of the object"
+        )
+
+
+def _decision_problems(
+    row: SemanticMapping, file: str, views: Collection[str]
+) -> Iterator[RowProblem]:
+    if row.subject_type != sssom.LITERAL:
+        expected = "a literal; rows of codes go into a table of their own"
+        yield RowProblem(file, row.line, "subject_type", f"'{row.subject_type or ''}'", expected)
+    if row.object_view and row.object_view not in views:
+        expected = "a projection of views.tsv"
+        yield RowProblem(file, row.line, "object_view", f"'{row.object_view}'", expected)
+    if row.subject_field and tag_for_keyword(row.subject_field) is None:
+        what = f"'{row.subject_field}'"
+        yield RowProblem(file, row.line, "subject_field", what, "a DICOM keyword")

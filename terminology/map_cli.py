@@ -10,18 +10,24 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from terminology.console import echo_json, misuse, release_option
+from terminology.console import (
+    echo_json,
+    mappings_option,
+    misuse,
+    release_option,
+    settings_option,
+)
 from terminology.files import written_whole
 
 if TYPE_CHECKING:
     from terminology.annotation import HeaderStatement, TextReading
     from terminology.library import Terminology
 
-_ANSWER_KEYS = ("code", "display", "laterality", "confidence")
+_ANSWER_KEYS = ("code", "display", "laterality", "confidence", "view", "codes", "method")
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -42,6 +48,8 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object
 @click.option("--column", help="The column of that CSV.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write that CSV with answers here.")
 @release_option
+@mappings_option
+@settings_option
 @_AS_JSON
 def map_command(
     values: tuple[str, ...],
@@ -51,6 +59,8 @@ def map_command(
     column: str | None,
     out: Path | None,
     release: Path | None,
+    mappings: Path | None,
+    settings: Path | None,
     as_json: bool,
 ) -> None:
     """Map header words or codes to SNOMED CT body sites.
@@ -60,7 +70,7 @@ def map_command(
     """
     from terminology.library import load_terminology
 
-    library = load_terminology(release)
+    library = load_terminology(release, mappings, settings)
     if source is not None:
         if values or not column:
             misuse("--in takes --column NAME and no VALUE. Name the column that holds the values.")
@@ -95,9 +105,12 @@ def _map_value(
     return {
         "value": value,
         "field": field,
-        "sites": [site_object(site) for site in reading.sites],
+        "sites": [site_object(site, library.graph) for site in reading.sites],
         "laterality": reading.laterality,
         "view": view_object(reading.view),
+        "views": [view_object(view) for view in reading.views],
+        "method": reading.method,
+        "used": list(reading.used),
         "ignored": list(reading.ignored),
         "evidence": [evidence_object(one) for one in reading.evidence],
     }
@@ -149,11 +162,11 @@ def _map_csv(
                 f"{source}:{reader.line_num}: more or fewer cells than the header has;"
                 f" expected {len(columns)}. Correct the row; nothing was written."
             )
-        sites = _map_value(library, row[column], field, system)["sites"]
-        assert isinstance(sites, list)  # noqa: S101
-        best: dict[str, object] = sites[0] if sites else {}
-        rows.append({**row, **{f"bodysite_{key}": best.get(key) for key in _ANSWER_KEYS}})
+        rows.append(row)
+    answers = _answers(library, [row[column] for row in rows], field, system)
     fields = [*columns, *(f"bodysite_{key}" for key in _ANSWER_KEYS)]
+    for row, found in zip(rows, answers, strict=True):
+        row.update((f"bodysite_{key}", found.get(key)) for key in _ANSWER_KEYS)
     if out is None:
         _write_rows(sys.stdout, fields, rows)
         return
@@ -166,7 +179,26 @@ def _map_csv(
         )
 
 
-def _write_rows(stream: IO[str], fields: list[str], rows: list[dict[str, object]]) -> None:
+def _answers(
+    library: Terminology, values: list[str], field: str | None, system: str | None
+) -> Iterator[dict[str, object]]:
+    """Yield the answers to a column of values or codes, each different one read once."""
+    from terminology.columns import read_once
+
+    if system is None:
+        for answer in read_once(values, library, field):
+            yield answer._asdict()
+        return
+    known: dict[str, dict[str, object]] = {}
+    for value in values:
+        if value not in known:
+            sites = _map_code(library, value, system)["sites"]
+            assert isinstance(sites, list)  # noqa: S101
+            known[value] = sites[0] if sites else {}
+        yield known[value]
+
+
+def _write_rows(stream: IO[str], fields: list[str], rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(stream, fields)
     writer.writeheader()
     writer.writerows(rows)

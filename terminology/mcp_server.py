@@ -15,12 +15,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from terminology.concept import SNOMED, Coding
+from terminology.concept import DICOM, SNOMED
 from terminology.contract import site_object, view_object
-from terminology.crosswalk import DICOM_BODY_PART, IRMA_ANATOMY, UMLS, UNIFESP
+from terminology.crosswalk import MappedTarget, ReverseTarget
 from terminology.errors import BodySiteError
 from terminology.library import Terminology
+from terminology.live import LiveTerminology
 from terminology.queries import Queries
+from terminology.sources.codes import SYSTEMS
 
 _LARGEST_PAGE: Final = 1000
 _ABOUT: Final = (
@@ -31,10 +33,10 @@ _ABOUT: Final = (
 )
 
 _SYSTEMS: Final = (
-    "URI of the code system: "
-    + ", ".join((DICOM_BODY_PART, IRMA_ANATOMY, UMLS, UNIFESP))
-    + f"; or {SNOMED} for the way back"
+    f"Name or URI of the code system: {', '.join(sorted(SYSTEMS))} (irma takes whole codes"
+    f" TTTT-DDD-AAA-BBB); or {SNOMED} or {DICOM} for the way back"
 )
+_CODE: Final = "The code, such as 1121-120-930-700 of irma, or the word of Body Part Examined"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -44,7 +46,7 @@ Limit = Annotated[int, Field(ge=1, le=_LARGEST_PAGE, description="How many at mo
 Offset = Annotated[int, Field(ge=0, description="How many to pass over")]
 
 
-def make_server(queries: Queries, terminology: Terminology) -> MCPServer[Any]:
+def make_server(queries: Queries, terminology: Terminology | LiveTerminology) -> MCPServer[Any]:
     """Return the server with its tools: lookup, search, expand, subsumes, translate, map values.
 
     Parameters
@@ -52,8 +54,14 @@ def make_server(queries: Queries, terminology: Terminology) -> MCPServer[Any]:
     queries
         Answers about concepts.
     terminology
-        The crosswalk and the readers of header values, over the same release.
+        The crosswalk and the readers of header values, over the same release; a live one follows
+        a site's own tables.
     """
+    live = (
+        terminology
+        if isinstance(terminology, LiveTerminology)
+        else LiveTerminology.fixed(terminology)
+    )
     server: MCPServer[Any] = MCPServer(
         "bodysite", instructions=_ABOUT, version=metadata.version("bodysite"), log_level="WARNING"
     )
@@ -111,24 +119,30 @@ def make_server(queries: Queries, terminology: Terminology) -> MCPServer[Any]:
     @_told
     def translate(
         system: Annotated[str, Field(description=_SYSTEMS)],
-        code: Annotated[str, Field(description="The code, or the word of Body Part Examined")],
+        code: Annotated[str, Field(description=_CODE)],
+        version: Annotated[
+            str | None,
+            Field(description="Version of the code system, as 2003 of IRMA; else the newest"),
+        ] = None,
     ) -> dict[str, Any]:
-        """Translate a code of another system to SNOMED CT, or a SNOMED CT code to the others."""
-        if system == SNOMED:
-            return {"targets": [_foreign(one) for one in terminology.crosswalk.reverse(code, None)]}
-        answer = terminology.crosswalk.translate(Coding(system, code))
-        targets = [
-            {
-                "code": one.code,
-                "display": one.display,
-                "laterality": one.laterality,
-                "predicate": one.predicate,
-                "confidence": one.confidence,
-                "rows": list(one.rows),
-            }
-            for one in answer.targets
-        ]
-        return {"targets": targets, "reason": answer.reason}
+        """Translate a code of another system to SNOMED CT, or a SNOMED CT code to the others.
+
+        A whole IRMA code gives body sites, view, modality, plane and body system.
+        """
+        if system in {SNOMED, DICOM}:
+            found = live.current().crosswalk.reverse(code, None, target_system=system)
+            return {"targets": [_foreign(one) for one in found]}
+        reading = live.current().codes.read(system, code, version)
+        return {
+            "targets": [_target(one) for one in (*reading.targets, *reading.others)],
+            "parts": [
+                {"system": part.system, "code": part.code, "display": part.display}
+                for part in reading.parts
+            ],
+            "laterality": reading.laterality,
+            "view": view_object(reading.view),
+            "reason": reading.reason,
+        }
 
     @server.tool()
     @_told
@@ -139,12 +153,13 @@ def make_server(queries: Queries, terminology: Terminology) -> MCPServer[Any]:
         ] = None,
     ) -> dict[str, Any]:
         """Read a DICOM header value: body sites, side, view, and the words it rests on."""
+        now = live.current()
         if field is None:
-            reading: Any = terminology.text.read(value)
+            reading: Any = now.text.read(value)
         else:
-            reading = terminology.header.read_value(field, value)
+            reading = now.header.read_value(field, value)
         return {
-            "sites": [site_object(site) for site in reading.sites],
+            "sites": [site_object(site, now.graph) for site in reading.sites],
             "laterality": reading.laterality,
             "view": view_object(reading.view),
             "ignored": list(reading.ignored),
@@ -166,9 +181,23 @@ def _told(question: Callable[_P, _R]) -> Callable[_P, _R]:
     return asked
 
 
-def _foreign(target: Any) -> dict[str, Any]:
+def _target(target: MappedTarget) -> dict[str, Any]:
+    return {
+        "system": target.system,
+        "code": target.code,
+        "display": target.display,
+        "category": target.category,
+        "laterality": target.laterality,
+        "predicate": target.predicate,
+        "confidence": target.confidence,
+        "rows": list(target.rows),
+    }
+
+
+def _foreign(target: ReverseTarget) -> dict[str, Any]:
     return {
         "system": target.coding.system,
+        "version": target.coding.version,
         "code": target.coding.code,
         "display": target.coding.display,
         "laterality": target.laterality,

@@ -14,12 +14,17 @@ _HUMAN: Final = frozenset({"", "human", "homo sapiens", "homo", "man", "mensch",
 _HUMAN_CODES: Final = frozenset({"337915000", "L-85B00", "447612001", "278412004"})
 
 
-def flag_animals(elements: Elements) -> None:
-    """Add a flag when the species is stated and is not human."""
+def is_animal(elements: Elements) -> bool:
+    """Return whether the species is stated and is not human."""
     species = fold(elements.text("PatientSpeciesDescription"))
     codes = [item.text("CodeValue") for item in elements.items("PatientSpeciesCodeSequence", 1)]
     named = " ".join(tokens_of(species)) not in _HUMAN
-    if named or any(code and code not in _HUMAN_CODES for code in codes):
+    return named or any(code and code not in _HUMAN_CODES for code in codes)
+
+
+def flag_animals(elements: Elements) -> None:
+    """Add a flag when the patient is an animal."""
+    if is_animal(elements):
         elements.flags.append("The patient is an animal; human body sites may not hold")
 
 

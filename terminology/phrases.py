@@ -1,23 +1,22 @@
-"""Finding the vocabulary's phrases in a header string: tokens, and what each stretch is.
+"""Finding the vocabulary's phrases in a header string: what each stretch of its tokens is.
 
 The longest phrase wins, from left to right. What is left is tried as a word with its side joined
 on (LHAND), as a compound (THORAXABD), as words without spaces (左膝関節), as a word cut by the 16
-characters of a DICOM code string, as a word with a damaged umlaut, and, on request, as a
-misspelling. What the phrases mean together is the business of `terminology.text`.
+characters of a DICOM code string, and as a word with a damaged umlaut. What the phrases mean
+together is the business of `terminology.text`, misspellings that of `terminology.misspellings`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from typing import Final
+from bisect import bisect_left
+from collections.abc import Container, Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
-from terminology.words import LOST, Entry, HeaderWords, Kind, affix_table, fold
+from terminology.concept import Laterality
+from terminology.folding import fold
+from terminology.tokens import Tokens
+from terminology.words import LOST, Entry, HeaderWords, Kind, affix_table, paired_words
 
 # How much of a row's confidence stays, by the way its word was found.
 EXACT: Final = 1.0
@@ -30,39 +29,33 @@ TRUNCATED: Final = 0.75
 FUZZY: Final = 0.65
 FUZZY_TWO: Final = 0.5
 
-# A misspelling has at least this many letters, at least so many with one letter exchanged, and
-# at least so many with two letters wrong: short words are near too many others.
-SHORTEST_FUZZY: Final = 5
-EXCHANGED_FROM: Final = 7
-TWO_LETTERS_FROM: Final = 9
-
-_CAMEL = re.compile(
-    r"(?<=[a-zà-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2})"
-)
-_TOKEN = re.compile(r"[^\W\d_]+|\d+")
-# French and Italian articles that lose their vowel: l'épaule, dell'anca. No L for "left" is one.
-_ELIDED = re.compile(r"(?<![^\W_])(?:l|d|(?:de|a|ne|da|su)ll)['’](?=[^\W\d_])", re.IGNORECASE)
-# What UTF-8 looks like when it was read as Latin-1: Ã¼ for ü.
-_MOJIBAKE = re.compile("[\u00c2-\u00c5][\u0080-\u00bf\u2013-\u2122\u0152\u0153\u0160\u0161\u0178]")
-_PROCEDURE = re.compile(r"(?:gram|grama|gramma|gramm|gra(?:ph|f)\w+|graph|scop\w+)$")
+# PS3.5: a code string has at most 16 characters, so vendors cut what is longer.
 _CUT_LENGTHS: Final = (15, 16)
+# A phrase with a misspelt word begins at most so many tokens before it.
+_FARTHEST_BEGIN: Final = 3
+# Shorter words are read so only beside a mark that stands for a letter.
+_SHORTEST_DAMAGED: Final = 4
+_DAMAGED_NOTE: Final = "a letter with an accent is damaged"
+# The last so many tokens may be a phrase that is cut.
+_CUT_PHRASE: Final = range(2, 5)
+_SHORTEST_COMPOUND: Final = 5
+_LONGEST_COMPOUND: Final = 32
+_CACHE_SIZE: Final = 16384
+# A word of fewer letters than this is the beginning of too many others.
+_SHORTEST_CUT: Final = 6
+# "C5/6" says less surely than "C5/C6" that vertebrae are meant: an ambiguous word.
+LETTER_ONCE: Final = 0.66
+# Two numbers of a letter that are something else, up to the second.
+_WEIGHTINGS: Final = {"t": 2, "s": 5}
+# What programs write for a letter that they cannot: no separator of words.
+_DAMAGE: Final = frozenset("?\ufffd")
+_LONGEST_REMEMBERED: Final = 64
 
 # Scripts from here on put no space between words.
 UNSPACED: Final = "\u2e80"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A run of letters or digits: as written, folded, and where it stands."""
-
-    text: str
-    folded: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A stretch of tokens, and the row it was read as, if any.
 
     `other` is a second meaning of the same words; `factor` is how much of the row's confidence
@@ -78,8 +71,33 @@ class Item:
     joined: bool = False
 
 
+class _Meaning(NamedTuple):
+    """What a phrase is: a body part (or a word refused as one), something else, or both."""
+
+    site: Entry | None
+    other: Entry | None
+
+
+class _Marks(NamedTuple):
+    """What is special about a value: which ways of reading are worth trying."""
+
+    accented: bool
+    cut: bool
+    sided: bool
+    damaged: bool
+
+
+class _Part(NamedTuple):
+    """A part of a word that was taken apart."""
+
+    entry: Entry
+    factor: float
+    note: str | None = None
+    joined: bool = False
+
+
 class PhraseFinder:
-    """Reads tokens as phrases of the vocabulary; it keeps no state between strings.
+    """Reads tokens as phrases of the vocabulary; safe to share between threads.
 
     Parameters
     ----------
@@ -92,77 +110,228 @@ class PhraseFinder:
     def __init__(self, words: HeaderWords, codes: Container[str]) -> None:
         self._words = words
         self._codes = codes
-        self._affixes = affix_table(words)
+        self._is_code: dict[str, bool] = {}
+        self._single: dict[str, _Meaning] = {}
+        # By the row of a phrase: where in it a side or a projection stands ("MS derecho", "CL AP").
+        self._within: dict[str, tuple[tuple[int, Entry], ...]] = {}
+        self._phrases: dict[str, dict[tuple[str, ...], _Meaning]] = {}
+        for key in words.sites.keys() | words.others.keys():
+            site, other = words.sites.get(key), words.others.get(key)
+            if site is not None and not self._known(site):
+                site = None
+            if site is None and other is None:
+                continue
+            meaning = _Meaning(site, other)
+            if len(key) == 1:
+                self._single[key[0]] = meaning
+            else:
+                self._phrases.setdefault(key[0], {})[key] = meaning
+                if (
+                    site is not None
+                    and site.kind is Kind.SITE
+                    and (inside := self._inside(key, site))
+                ):
+                    self._within[site.ref] = inside
+        # The lengths of the phrases that begin with a token, the longest first.
+        self._lengths = {
+            first: sorted({len(key) for key in phrases}, reverse=True)
+            for first, phrases in self._phrases.items()
+        }
+        self._affixes = {
+            text: entry for text, entry in affix_table(words).items() if self._known(entry)
+        }
+        self._paired = paired_words(words)
         self._longest_affix = max(map(len, self._affixes), default=0)
+        self._sides = frozenset(
+            key[0]
+            for key, entry in words.others.items()
+            if len(key) == 1 and entry.kind is Kind.LATERALITY and not entry.homonyms
+        )
+        # The words that a value may be cut in, at the end of a code string.
+        self._cuttable = sorted(
+            word for word in self._single if len(word) >= _SHORTEST_CUT and self._is_cuttable(word)
+        )
+        self._levels = {level.rank: level for level in words.levels.values()}
+        self._longest_single = max(map(len, self._single), default=0)
+        self._apart = lru_cache(maxsize=_CACHE_SIZE)(self._taken_apart)
 
-    def items(self, tokens: Sequence[Token], length: int) -> list[Item]:
-        """Return the stretches of `tokens`, all of them; `length` counts the value's characters."""
+    def items(self, tokens: Tokens) -> list[Item]:
+        """Return the stretches of `tokens`, all of them."""
         items: list[Item] = []
-        place = 0
-        while place < len(tokens):
-            found = self._phrase(tokens, place) or self._word(tokens, place, length)
+        folded, text = tokens.folded, tokens.text
+        marks = _Marks(
+            accented=not text.isascii(),
+            cut=len(text.strip()) in _CUT_LENGTHS,
+            sided=not self._sides.isdisjoint(folded),
+            damaged=not _DAMAGE.isdisjoint(text),
+        )
+        place, count = 0, len(folded)
+        while place < count:
+            found = self._at(tokens, place, marks)
             items.extend(found)
-            place = found[-1].last + 1
+            place = found[0].last + 1
         return items
 
-    def nearest(self, token: str) -> tuple[Entry, int] | None:
-        """Return the one site whose word `token` is nearest to, and how many letters differ."""
-        if len(token) < SHORTEST_FUZZY or not token.isalpha() or not token.isascii():
-            return None
-        words = self._words
-        # The ending of a procedure's name says nothing of the part: sialogram, scanogram.
-        stem = _PROCEDURE.sub("", token)
-        allowed = 1 if len(stem) < TWO_LETTERS_FROM else 2
-        near = [
-            (word, int(distance))
-            for word, distance, _ in process.extract(
-                token, words.fuzzy_words, scorer=OSA.distance, score_cutoff=allowed, limit=12
-            )
-            if _plausible(token, word) and self._known(words.sites[(word,)])
-        ]
-        if not near:
-            return None
-        distance = min(found for _, found in near)
-        # A word that is known to be no body part is as good an explanation.
-        others = process.extract(
-            token, words.other_words, scorer=OSA.distance, score_cutoff=distance, limit=12
-        )
-        if any(word[0] == token[0] for word, _, _ in others):
-            return None
-        entries = [words.sites[(word,)] for word, found in near if found == distance]
-        if len({entry.code for entry in entries}) != 1:
-            return None
-        return max(entries, key=lambda entry: entry.confidence), distance
+    def _at(self, tokens: Tokens, place: int, marks: _Marks) -> list[Item]:
+        """Return what begins at `place`; the first item reaches as far as any."""
+        folded = tokens.folded
+        token = folded[place]
+        item: Item | None = None
+        if token in self._lengths:
+            item = self._phrase(folded, place)
+            if marks.sided and (around := self._phrase_around(folded, place, item)):
+                return around
+            if marks.cut and (cut := self._cut_phrase(folded, place, item)):
+                return [cut]
+        if token in self._words.levels and (spine := self._vertebrae(folded, place, item)):
+            return spine
+        if marks.damaged and (mended := self._mended(tokens, place, item)):
+            return [mended]
+        if item is not None:
+            within = self._within.get(item.entry.ref) if item.entry is not None else None
+            return [item] if within is None else [item, *self._apart_in(within, item)]
+        meaning = self._single.get(token)
+        if marks.accented:
+            entry = self._words.accented.get(tokens.written[place].casefold())
+            if entry is not None:
+                meaning = _Meaning(entry, meaning.other if meaning else None)
+        if meaning is None:
+            return self._word(tokens, place)
+        site, other = meaning
+        return [Item(place, place, other) if site is None else Item(place, place, site, other)]
 
-    def _phrase(self, tokens: Sequence[Token], place: int) -> list[Item]:
-        words = self._words
-        for count in range(min(words.longest, len(tokens) - place), 0, -1):
-            key = tuple(token.folded for token in tokens[place : place + count])
-            site, other = words.sites.get(key), words.others.get(key)
-            if count == 1:
-                site = words.accented.get(tokens[place].text.casefold(), site)
-            if site is not None and site.kind is Kind.SITE and not self._known(site):
-                site = None
-            if site is not None or other is not None:
-                last = place + count - 1
-                if site is None:
-                    return [Item(place, last, other)]
-                return [Item(place, last, site, other)]
+    def _apart_in(self, within: tuple[tuple[int, Entry], ...], item: Item) -> Iterator[Item]:
+        for at, entry in within:
+            yield Item(item.first + at, item.first + at, entry, joined=True)
+
+    def _inside(self, key: tuple[str, ...], site: Entry) -> tuple[tuple[int, Entry], ...]:
+        """Return the side that a phrase of a part begins or ends with, and the view at its end."""
+        found = []
+        for at in (0, len(key) - 1):
+            entry = self._words.others.get((key[at],))
+            if entry is None or len(key[at]) < 2:
+                continue
+            if (at and entry.kind is Kind.VIEW) or (
+                entry.kind is Kind.LATERALITY and same_language(entry, site.languages)
+            ):
+                found.append((at, entry))
+        return tuple(found)
+
+    def phrase_through(self, folded: Sequence[str], place: int) -> Item | None:
+        """Return the longest phrase of a part, of two and more tokens, that holds `place`."""
+        found: Item | None = None
+        for start in range(max(0, place - _FARTHEST_BEGIN), place + 1):
+            if folded[start] not in self._lengths:
+                continue
+            item = self._phrase(folded, start)
+            if (
+                item is not None
+                and item.last >= place
+                and item.entry is not None
+                and item.entry.kind is Kind.SITE
+                and (found is None or item.last - item.first > found.last - found.first)
+            ):
+                found = item
+        return found
+
+    def _phrase(self, folded: Sequence[str], place: int) -> Item | None:
+        """Return the longest phrase of two and more tokens that begins at `place`."""
+        first = folded[place]
+        phrases = self._phrases[first]
+        left = len(folded) - place
+        for length in self._lengths[first]:
+            if length > left:
+                continue
+            meaning = phrases.get(tuple(folded[place : place + length]))
+            if meaning is not None:
+                site, other = meaning
+                last = place + length - 1
+                return Item(place, last, other) if site is None else Item(place, last, site, other)
+        return None
+
+    def _phrase_around(self, folded: Sequence[str], place: int, item: Item | None) -> list[Item]:
+        """Return a longer phrase than `item` with the words of sides inside it, and these.
+
+        "Base of left thumb" is the base of a thumb, and left. A single letter is a side inside
+        three and more words only.
+        """
+        end = min(place + self._lengths[folded[place]][0] + 2, len(folded))
+        taken = [at for at in range(place, end) if at == place or folded[at] not in self._sides]
+        for length in self._lengths[folded[place]]:
+            if length > len(taken):
+                continue
+            last = taken[length - 1]
+            inside = [at for at in range(place, last) if at not in taken[:length]]
+            if not inside or (item is not None and last <= item.last):
+                continue
+            if length < 3 and any(len(folded[at]) == 1 for at in inside):
+                continue
+            key = tuple(folded[at] for at in taken[:length])
+            meaning = self._phrases[folded[place]].get(key)
+            if meaning is not None and meaning.site is not None:
+                return [
+                    Item(place, last, meaning.site),
+                    *(
+                        Item(at, at, self._words.others[(folded[at],)], joined=True)
+                        for at in inside
+                    ),
+                ]
         return []
 
-    def _word(self, tokens: Sequence[Token], place: int, length: int) -> list[Item]:
-        token = tokens[place].folded
+    def _vertebrae(self, folded: Sequence[str], place: int, item: Item | None) -> list[Item]:
+        """Read two vertebrae as the parts of the spine from one to the other: L4-S1, C5/6, T10-L2.
+
+        T1 and T2 are weightings, not vertebrae, and S1 and S2 series.
+        """
+        first = self._words.levels[folded[place]]
+        upper = _vertebra(folded, place + 1, first.highest)
+        at = place + 2
+        if at < len(folded) and self._is_between(folded[at]):
+            at += 1
+        level = self._words.levels.get(folded[at]) if at < len(folded) else None
+        repeated = level is not None
+        level = level or first
+        at += repeated
+        if item is not None and at <= item.last:
+            return []
+        lower = _vertebra(folded, at, level.highest)
+        if not upper or not lower or level.rank < first.rank:
+            return []
+        if level.rank == first.rank and (
+            lower <= upper or lower <= _WEIGHTINGS.get(folded[place], 0)
+        ):
+            return []
+        factor = EXACT if repeated else LETTER_ONCE
+        return [
+            Item(place, at, one.entry, None, factor, "from one vertebra to another")
+            for rank in range(first.rank, level.rank + 1)
+            if (one := first if rank == first.rank else self._levels.get(rank)) is not None
+            and self._known(one.entry)
+        ]
+
+    def _is_between(self, token: str) -> bool:
+        meaning = self._single.get(token)
+        return (
+            meaning is not None
+            and meaning.other is not None
+            and (meaning.other.kind is Kind.RANGE or meaning.other.value == "and")
+        )
+
+    def _word(self, tokens: Tokens, place: int) -> list[Item]:
+        token = tokens.folded[place]
         if (entry := self._words.joined.get(token)) is not None and self._known(entry):
             return [Item(place, place, entry, None, JOINED)]
-        if place + 1 < len(tokens) and (items := self._two_as_one(tokens, place)):
-            return items
-        if not token.isascii() and (items := self._unspaced(token, place)):
-            return items
-        if items := self._side_joined(token, place) or self._compound(token, place):
-            return items
+        if place + 1 < len(tokens.folded) and (item := self._two_as_one(tokens, place)):
+            return [item]
+        apart = self._apart if len(token) <= _LONGEST_REMEMBERED else self._taken_apart
+        if parts := apart(token):
+            return [
+                Item(place, place, part.entry, None, part.factor, part.note, part.joined)
+                for part in parts
+            ]
         if (
-            place == len(tokens) - 1
-            and length in _CUT_LENGTHS
+            place == len(tokens.folded) - 1
+            and len(tokens.text.strip()) in _CUT_LENGTHS
             and (item := self._cut(token, place))
         ):
             return [item]
@@ -170,22 +339,55 @@ class PhraseFinder:
             return [Item(place, place, entry, None, DROPPED, "a letter with an accent is lost")]
         return [Item(place, place, None)]
 
-    def _two_as_one(self, tokens: Sequence[Token], place: int) -> list[Item]:
-        left, right = tokens[place], tokens[place + 1]
-        gap = right.start - left.end
-        if 1 <= gap <= 2:
-            entry = self._words.damaged.get(f"{left.text.casefold()}{LOST}{right.text.casefold()}")
-            if entry is not None and self._known(entry):
-                note = "a letter with an accent is damaged"
-                return [Item(place, place + 1, entry, None, DAMAGED, note)]
-        # Cut between a small letter and a capital, which "cCT" is not.
-        if gap == 0 or (gap == 1 and len(left.folded) >= 3 and len(right.folded) >= 3):
-            entry = self._words.sites.get((left.folded + right.folded,))
-            if entry is not None and self._known(entry):
-                return [Item(place, place + 1, entry, None, JOINED)]
-        return []
+    def _two_as_one(self, tokens: Tokens, place: int) -> Item | None:
+        """Read a word that something has come into: h_fte, shoul-der."""
+        if (item := self._damaged(tokens, place)) is not None:
+            return item
+        left, right = tokens.folded[place], tokens.folded[place + 1]
+        if len(left) >= 3 and len(right) >= 3:
+            meaning = self._single.get(left + right)
+            if meaning is not None and meaning.site is not None:
+                return Item(place, place + 1, meaning.site, None, JOINED)
+        return None
 
-    def _side_joined(self, token: str, place: int) -> list[Item]:
+    def _mended(self, tokens: Tokens, place: int, item: Item | None) -> Item | None:
+        """Read a word beside a mark that is no separator: cr?nio, m?o, ?paule, patell?."""
+        if item is not None and item.entry is not None and item.entry.kind is Kind.SITE:
+            return None
+        starts, ends = tokens.spans[place]
+        text = tokens.text
+        written = text[starts:ends].casefold()
+        before = starts > 0 and text[starts - 1] in _DAMAGE
+        behind = ends < len(text) and text[ends] in _DAMAGE
+        if behind and place + 1 < len(tokens.folded) and (whole := self._damaged(tokens, place)):
+            return whole
+        for marked, word in ((before, LOST + written), (behind, written + LOST)):
+            entry = self._words.damaged.get(word) if marked else None
+            if entry is not None and self._known(entry):
+                return Item(place, place, entry, None, DAMAGED, _DAMAGED_NOTE)
+        return None
+
+    def _damaged(self, tokens: Tokens, place: int) -> Item | None:
+        """Read a word whose letter with an accent became something else: h_fte, cr?nio."""
+        written = tokens.folded if tokens.text.isascii() else tokens.written
+        halves = (written[place].casefold(), written[place + 1].casefold())
+        entry = self._words.damaged.get(LOST.join(halves))
+        if entry is None or not self._known(entry):
+            return None
+        short = len(halves[0]) + len(halves[1]) < _SHORTEST_DAMAGED
+        if short and _DAMAGE.isdisjoint(tokens.gap(place + 1)):
+            return None
+        return Item(place, place + 1, entry, None, DAMAGED, _DAMAGED_NOTE)
+
+    # --- one word taken apart ------------------------------------------------------------
+
+    def _taken_apart(self, token: str) -> tuple[_Part, ...]:
+        """Return the parts that a word was written together from, none where it is not known."""
+        if not token.isascii() and (parts := tuple(self._unspaced(token))):
+            return parts
+        return tuple(self._side_joined(token) or self._compound(token))
+
+    def _side_joined(self, token: str) -> list[_Part]:
         """Read LHAND, HANDL, RKNEE: one letter of a side at a part that has one."""
         for letter, rest in ((token[:1], token[1:]), (token[-1:], token[:-1])):
             side = self._words.others.get((letter,))
@@ -195,66 +397,68 @@ class PhraseFinder:
                 and side.kind is Kind.LATERALITY
                 and site is not None
                 and site.kind is Kind.SITE
-                and rest in self._words.paired_affixes
-                and self._known(site)
+                and rest in self._paired
                 and same_language(side, site.languages)
             ):
-                return [
-                    Item(place, place, site, None, SIDE_JOINED),
-                    Item(place, place, side, joined=True),
-                ]
+                if rest + rest[-1:] == token:
+                    # "Enkell" is as likely a letter too many as a left ankle.
+                    note = f"'{token}' read as '{rest}' with a letter too many"
+                    return [_Part(site, SIDE_JOINED, note)]
+                return [_Part(site, SIDE_JOINED), _Part(side, EXACT, joined=True)]
         return []
 
-    def _compound(self, token: str, place: int) -> list[Item]:
+    def _compound(self, token: str) -> list[_Part]:
         """Read a word put together from known pieces, all of it, in as few as possible."""
-        if not 5 <= len(token) <= 32:
+        length = len(token)
+        if not _SHORTEST_COMPOUND <= length <= _LONGEST_COMPOUND:
             return []
-        best: list[list[Entry] | None] = [[]] + [None] * len(token)
-        for end in range(1, len(token) + 1):
-            for start in range(max(0, end - self._longest_affix), end):
-                before = best[start]
-                piece = self._affixes.get(token[start:end])
-                if before is None or piece is None:
+        affixes, longest = self._affixes, self._longest_affix
+        best: list[tuple[Entry, ...] | None] = [None] * (length + 1)
+        best[0] = ()
+        for start in range(length):
+            before = best[start]
+            if before is None:
+                continue
+            for end in range(start + 1, min(length, start + longest) + 1):
+                piece = affixes.get(token[start:end])
+                if piece is None:
                     continue
                 present = best[end]
                 if present is None or len(before) + 1 < len(present):
-                    best[end] = [*before, piece]
-        pieces = best[-1] or []
+                    best[end] = (*before, piece)
+        pieces = best[-1] or ()
         sites = [piece for piece in pieces if piece.kind is Kind.SITE]
-        if not sites or not all(map(self._known, sites)):
+        if not sites:
             return []
         # Italian "scapolare" is no scapula with the German "re" of the right side.
         languages = frozenset[str]().union(*(site.languages for site in sites))
+        meant = [self._meant(piece) for piece in pieces]
         if any(
-            piece.laterality is not None
-            and piece.languages != {"und"}
-            and languages.isdisjoint(piece.languages - {"und"})
-            for piece in map(self._meaning, pieces)
-            if piece.kind is not Kind.SITE
+            entry.laterality is not None
+            and entry.kind is not Kind.SITE
+            and entry.languages != {"und"}
+            and languages.isdisjoint(entry.languages - {"und"})
+            for entry in meant
         ):
             return []
-        return [Item(place, place, self._meaning(piece), None, COMPOUND) for piece in pieces]
+        return [_Part(entry, COMPOUND) for entry in meant]
 
-    def _unspaced(self, token: str, place: int) -> list[Item]:
-        """Read words of scripts that put no space between words: 左膝関節."""
+    def _unspaced(self, token: str) -> Iterator[_Part]:
+        """Yield the words of a script that puts no space between them: 左膝関節."""
         if token < UNSPACED:
-            return []
-        items: list[Item] = []
-        start = 0
-        while start < len(token):
-            for end in range(len(token), start, -1):
-                key = (token[start:end],)
-                entry = self._words.sites.get(key) or self._words.others.get(key)
-                if entry is not None and (entry.kind is not Kind.SITE or self._known(entry)):
-                    items.append(Item(place, place, entry, None, COMPOUND))
+            return
+        start, length = 0, len(token)
+        while start < length:
+            for end in range(min(length, start + self._longest_single), start, -1):
+                meaning = self._single.get(token[start:end])
+                if meaning is not None and (entry := meaning.site or meaning.other):
+                    yield _Part(entry, COMPOUND)
                     start = end
                     break
             else:
                 start += 1
-        return items
 
     def _cut(self, token: str, place: int) -> Item | None:
-        # PS3.5: a code string has at most 16 characters, so vendors cut what is longer.
         if len(token) < 3:
             return None
         whole = {
@@ -263,7 +467,7 @@ class PhraseFinder:
             if text.startswith(token) and text != token
         }
         if len(whole) != 1:
-            return None
+            return self._cut_anywhere(token, place)
         word = whole.pop()
         entry = self._words.sites.get((word,))
         if entry is None or not self._known(entry):
@@ -271,52 +475,76 @@ class PhraseFinder:
         note = f"'{token}' read as the beginning of '{word}'"
         return Item(place, place, entry, None, TRUNCATED, note)
 
-    def _meaning(self, piece: Entry) -> Entry:
+    def _cut_phrase(self, folded: Sequence[str], place: int, item: Item | None) -> Item | None:
+        """Read the last tokens as the beginning of a phrase: RACHIS LOMBO-SAC, LOWER_EXTREMITIE."""
+        if len(folded) - place not in _CUT_PHRASE or (
+            item is not None and item.last == len(folded) - 1
+        ):
+            return None
+        *whole, last = folded[place:]
+        if last in self._single and (len(last) == 1 or len(whole) == 1 and len(last) < _SHORTEST_CUT):
+            return None
+        found = {
+            entry.code: entry
+            for key, (entry, _) in self._phrases[folded[place]].items()
+            if len(key) > len(whole)
+            and key[len(whole)].startswith(last)
+            and key[: len(whole)] == tuple(whole)
+            and entry is not None
+            and entry.kind is Kind.SITE
+            and not entry.weak
+        }
+        if len(found) != 1:
+            return None
+        entry = found.popitem()[1]
+        note = f"'{' '.join(folded[place:])}' read as the beginning of '{entry.phrase}'"
+        return Item(place, len(folded) - 1, entry, None, TRUNCATED, note)
+
+    def _cut_anywhere(self, token: str, place: int) -> Item | None:
+        """Read the beginning of a long word of a part or a side, if it is of one meaning."""
+        if len(token) < _SHORTEST_CUT - 1:
+            return None
+        begins = bisect_left(self._cuttable, token)
+        found: dict[tuple[str, Laterality | None], str] = {}
+        for word in self._cuttable[begins:]:
+            if not word.startswith(token):
+                break
+            site, other = self._single[word]
+            if (entry := site or other) is not None:
+                found.setdefault((entry.code, entry.laterality), word)
+        if len(found) != 1:
+            return None
+        word = found.popitem()[1]
+        site, other = self._single[word]
+        note = f"'{token}' read as the beginning of '{word}'"
+        return Item(place, place, site or other, None, TRUNCATED, note)
+
+    def _is_cuttable(self, word: str) -> bool:
+        """Return whether the word is a sure word of a part, or one of a side."""
+        site, other = self._single[word]
+        if site is not None:
+            return site.kind is Kind.SITE and not site.weak
+        return other is not None and other.kind is Kind.LATERALITY
+
+    def _meant(self, piece: Entry) -> Entry:
         if piece.kind is not Kind.AFFIX:
             return piece
         return self._words.others.get((fold(piece.value or piece.phrase),), piece)
 
     def _known(self, entry: Entry) -> bool:
-        return entry.kind is not Kind.SITE or entry.code in self._codes
+        if entry.kind is not Kind.SITE:
+            return True
+        known = self._is_code.get(entry.code)
+        if known is None:
+            known = self._is_code[entry.code] = entry.code in self._codes
+        return known
 
 
-def tokenise(text: str) -> list[Token]:
-    """Return the runs of letters and of digits, also cut where a small letter meets a capital.
-
-    Elided articles are left out.
-    """
-    tokens = []
-    elided = {match.start() for match in _ELIDED.finditer(text)}
-    for run in _TOKEN.finditer(text):
-        if run.start() in elided:
-            continue
-        cuts = [
-            m.start()
-            for m in _CAMEL.finditer(text, run.start(), run.end())
-            if m.start() > run.start()
-        ]
-        for start, end in zip((run.start(), *cuts), (*cuts, run.end()), strict=True):
-            tokens.append(Token(text[start:end], fold(text[start:end]), start, end))
-    return tokens
-
-
-def repaired(value: str) -> str:
-    """Return `value` in NFKC, with UTF-8 that was read as Latin-1 read rightly."""
-    if _MOJIBAKE.search(value):
-        for encoding in ("cp1252", "latin-1"):
-            try:
-                return unicodedata.normalize("NFKC", value.encode(encoding).decode("utf-8"))
-            except UnicodeError:
-                continue
-    return unicodedata.normalize("NFKC", value)
-
-
-def _plausible(token: str, word: str) -> bool:
-    """Return whether `word` may be meant: the first letter is right, few letters are exchanged."""
-    if token[0] != word[0]:
-        return False
-    exchanged = len(token) == len(word) and sorted(token) != sorted(word)
-    return not exchanged or len(token) >= EXCHANGED_FROM
+def _vertebra(folded: Sequence[str], place: int, highest: int) -> int:
+    """Return the number at `place` if there are so many vertebrae, else 0."""
+    token = folded[place] if place < len(folded) else ""
+    number = int(token) if token.isascii() and token.isdigit() and len(token) <= 2 else 0
+    return number if number <= highest else 0
 
 
 def same_language(side: Entry, languages: frozenset[str]) -> bool:

@@ -1,13 +1,26 @@
 """`HeaderSettings`: what a site may set about how headers are read.
 
 The defaults are those of the design: codes before words, what is said of the image before what is
-said of the series, and that before what is said of the study.
+said of the series, and that before what is said of the study. A site's own stand in a TOML file::
+
+    # BodyPartExamined is a default of the device here: the descriptions know better.
+    trust = ["AnatomicRegionSequence", "SeriesDescription", "StudyDescription", "BodyPartExamined"]
+    accept_from = 0.6          # leave out what is less sure
+    refine_from = 0.8
+    misspellings = false
+    description_factor = 0.9
+    meaning_factor = 0.9
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from terminology.errors import BodySiteError
 
 # The attributes that may name a site, the most trusted first.
 TRUST: Final = (
@@ -27,15 +40,32 @@ TRUST: Final = (
 )
 
 
+class SettingsError(BodySiteError):
+    """A file of settings that cannot be read, or that sets what there is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderSettings:
     """The order of trust among attributes, and the thresholds of reading.
 
-    `trust` lists DICOM keywords, the most trusted first; an attribute that it leaves out is not
-    asked for a site. A site less sure than `accept_from` is withheld, as if not known. A statement
-    less sure than `refine_from` does not refine what a more trusted attribute says. `misspellings`
-    lets words be read by edit distance. `description_factor` and `meaning_factor` are what remains
-    of the confidence of a word in a description and in a code meaning.
+    Attributes
+    ----------
+    trust
+        DICOM keywords of `TRUST`, the most trusted first; an attribute that is left out is not
+        asked for a site.
+    accept_from
+        A site less sure than this, 0 to 1, is withheld, as if not known; a note says so.
+    refine_from
+        A statement less sure than this, 0 to 1, does not refine what a more trusted attribute
+        says ("finger" of a series whose BodyPartExamined is HAND).
+    misspellings
+        Whether words are read by edit distance where nothing else is found.
+    description_factor
+        What remains, 0 to 1, of the confidence of a word in a description: it is about the series
+        or the study, not surely about the image.
+    meaning_factor
+        What remains, 0 to 1, of the confidence of a word in the meaning of a code that is not
+        known.
     """
 
     trust: tuple[str, ...] = TRUST
@@ -44,3 +74,72 @@ class HeaderSettings:
     misspellings: bool = True
     description_factor: float = 0.95
     meaning_factor: float = 0.9
+
+    @classmethod
+    def read(cls, path: Path) -> HeaderSettings:
+        """Return the settings in the TOML file at `path`; what it does not set stays as it is.
+
+        Raises
+        ------
+        SettingsError
+            The file cannot be read, a key is no setting, or a value is not of its kind. All of
+            them are named.
+        """
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                str(path),
+                f"cannot be read ({error.strerror})",
+                "a TOML file",
+                "Name a file that exists and may be read.",
+            ) from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(
+                str(path),
+                f"is no TOML ({error})",
+                "a TOML file in UTF-8",
+                "Correct the line; text stands in quotes, true and false do not.",
+            ) from None
+        problems = list(_problems(given))
+        if problems:
+            key, what, expected = problems[0]
+            more = "".join(
+                f"; {key}: {what}, expected {wanted}" for key, what, wanted in problems[1:]
+            )
+            raise SettingsError(
+                f"{path} {key}",
+                what,
+                expected + more,
+                "Correct the setting, or leave it out to keep its default.",
+            )
+        if "trust" in given:
+            given["trust"] = tuple(given["trust"])
+        return cls(**given)
+
+
+def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong: the key, what was refused, what is expected."""
+    known = {setting.name: setting.default for setting in fields(HeaderSettings)}
+    for key, value in given.items():
+        if key not in known:
+            yield key, f"'{key}' is no setting", f"one of {', '.join(known)}"
+        elif key == "trust":
+            yield from _trust_problems(value)
+        elif isinstance(known[key], bool):
+            if not isinstance(value, bool):
+                yield key, f"'{value}'", "true or false"
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            yield key, f"'{value}'", "a number from 0 to 1"
+
+
+def _trust_problems(value: object) -> Iterator[tuple[str, str, str]]:
+    if not isinstance(value, list) or not value:
+        yield "trust", f"'{value}'", "a list of DICOM keywords, the most trusted first"
+        return
+    for keyword in value:
+        if keyword not in TRUST:
+            yield "trust", f"'{keyword}' names no site", f"keywords of {', '.join(TRUST)}"
+        elif value.count(keyword) > 1:
+            yield "trust", f"'{keyword}' stands twice", "each keyword once"
+            return

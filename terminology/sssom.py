@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
+from functools import cached_property
+from itertools import takewhile
+from operator import attrgetter, contains, itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from terminology.concept import DICOM, SNOMED, Laterality
 from terminology.errors import RowProblem, TableError
 from terminology.files import written_whole
-from terminology.identifiers import cui_problem, irma_anatomy_problem, sctid_problem
+from terminology.identifiers import cui_problem, irma_problem, sctid_problem
 from terminology.mapping import NO_TERM_FOUND, PREDICATES, MappingSet, SemanticMapping
 from terminology.tables import numbered_lines
 
@@ -86,6 +90,35 @@ _ENTITIES: Final = (
     "mapping_justification",
     "mapping_source",
 )
+# The prefixes of the IRMA axes, and how many characters the codes of each have at most.
+_IRMA_WIDTHS: Final = {
+    "irma": 3,
+    "irma-technical": 4,
+    "irma-directional": 3,
+    "irma-biological": 3,
+}
+# The slots of a mapping, and those by which its rows are checked: values that many rows share, and
+# values of which it matters only, beside the subject's own form, whether they are there.
+_entities = attrgetter(*_ENTITIES)
+_SLOTS: Final = tuple(one.name for one in fields(SemanticMapping) if one.name != "line")
+_SIDE: Final = _SLOTS.index("object_laterality")
+_CONFIDENCE: Final = _SLOTS.index("confidence")
+_SIDES: Final[dict[str | None, Laterality | None]] = {
+    None: None,
+    **{str(side): side for side in Laterality},
+}
+_REPEATED: Final = (
+    "subject_type",
+    "predicate_id",
+    "predicate_modifier",
+    "object_id",
+    "mapping_justification",
+    "confidence",
+    "subject_scope",
+    "object_laterality",
+    "object_view",
+)
+_UNLIKE: Final = ("subject_id", "subject_label", "author_id", "mapping_tool")
 _Refuse = Callable[[str, str, str], None]
 
 _DICOM_CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
@@ -103,17 +136,19 @@ def read(path: Path) -> MappingSet:
         asserted and negated.
     """
     problems: list[RowProblem] = []
-    header: list[str] | None = None
+    header: list[str] = []
+    rows: _RowReader | None = None
     metadata_lines: list[str] = []
     mappings: list[SemanticMapping] = []
     name = path.name
     for number, line in numbered_lines(path):
-        if header is None and line.startswith("#"):
+        if rows is None and line.startswith("#"):
             metadata_lines.append(line[1:])
             continue
         cells = line.split("\t")
-        if header is None:
+        if rows is None:
             header = cells
+            rows = _RowReader(name, header)
             unknown = [column for column in header if column not in COLUMNS]
             if unknown:
                 raise TableError(
@@ -124,11 +159,10 @@ def read(path: Path) -> MappingSet:
                 RowProblem(name, number, "row", f"{len(cells)} cells", f"{len(header)} cells")
             )
         else:
-            slots = dict(zip(header, cells, strict=True))
-            found = _row_problems(name, number, slots)
+            found = rows.problems(cells, number)
             problems.extend(found)
             if not found:
-                mappings.append(_mapping(slots, number))
+                mappings.append(rows.mapping(cells, number))
     metadata = _metadata(name, metadata_lines, problems)
     mapping_set = MappingSet(
         path.name.removesuffix(".sssom.tsv"), metadata, tuple(mappings), tuple(metadata_lines)
@@ -137,6 +171,39 @@ def read(path: Path) -> MappingSet:
     if problems:
         raise TableError(sorted(problems, key=lambda problem: problem.line))
     return mapping_set
+
+
+class MappingFile:
+    """A `.sssom.tsv` file whose metadata are known and whose rows are read when they are needed.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    TableError
+        There is no such file, or its metadata cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name: Final = path.name.removesuffix(".sssom.tsv")
+        block = [line[1:] for _, line in takewhile(_is_metadata, numbered_lines(path))]
+        problems: list[RowProblem] = []
+        self.metadata: Final = _metadata(path.name, block, problems)
+        if problems:
+            raise TableError(problems)
+
+    @cached_property
+    def mapping_set(self) -> MappingSet:
+        """The whole table; `TableError` with every bad row."""
+        return read(self._path)
+
+
+def _is_metadata(numbered: tuple[int, str]) -> bool:
+    return numbered[1].startswith("#")
 
 
 def dumps(mapping_set: MappingSet) -> str:
@@ -186,35 +253,56 @@ def sort_key(mapping: SemanticMapping) -> tuple[str, str, str, str]:
     )
 
 
-def _mapping(slots: dict[str, str], line: int) -> SemanticMapping:
-    def slot(column: str) -> str | None:
-        return slots.get(column) or None
+class _RowReader:
+    """Reads the rows of one file. What was found right in one row is right in the next."""
 
-    side = slot("object_laterality")
-    confidence = slot("confidence")
-    return SemanticMapping(
-        subject_id=slot("subject_id"),
-        subject_label=slot("subject_label"),
-        subject_type=slot("subject_type"),
-        predicate_id=slots["predicate_id"],
-        predicate_modifier=slot("predicate_modifier"),
-        object_id=slots["object_id"],
-        object_label=slot("object_label"),
-        object_laterality=Laterality(side) if side else None,
-        mapping_justification=slots["mapping_justification"],
-        author_id=slot("author_id"),
-        mapping_tool=slot("mapping_tool"),
-        mapping_date=slot("mapping_date"),
-        confidence=float(confidence) if confidence else None,
-        mapping_source=slot("mapping_source"),
-        comment=slot("comment"),
-        subject_language=slot("subject_language"),
-        object_category=slot("object_category"),
-        object_view=slot("object_view"),
-        subject_field=slot("subject_field"),
-        subject_scope=slot("subject_scope"),
-        line=line,
-    )
+    def __init__(self, name: str, header: list[str]) -> None:
+        self._name = name
+        self._header = header
+        place = {column: number for number, column in enumerate(header)}
+        absent = len(header)
+        self._slots = itemgetter(*(place.get(slot, absent) for slot in _SLOTS))
+        self._repeated = itemgetter(*(place.get(slot, absent) for slot in _REPEATED))
+        self._unlike = itemgetter(*(place.get(slot, absent) for slot in _UNLIKE))
+        self._right: tuple[set[str], ...] = tuple(set() for _ in _REPEATED)
+        self._shapes: set[tuple[str | bool, ...]] = set()
+
+    def problems(self, cells: list[str], line: int) -> list[RowProblem]:
+        """Return what is wrong with a row that has as many cells as the header."""
+        padded = [*cells, ""]
+        repeated, unlike = self._repeated(padded), self._unlike(padded)
+        # The first repeated slot is the subject type, which says which others must be empty.
+        shape = (repeated[0], *map(bool, unlike))
+        if (
+            shape in self._shapes
+            and all(map(contains, self._right, repeated))
+            and _subject_problem(unlike[0]) is None
+        ):
+            return []
+        found = _row_problems(self._name, line, dict(zip(self._header, cells, strict=True)))
+        if not found:
+            self._shapes.add(shape)
+            for right, value in zip(self._right, repeated, strict=True):
+                right.add(value)
+        return found
+
+    def mapping(self, cells: list[str], line: int) -> SemanticMapping:
+        """Return the mapping of a row that has no problems."""
+        slots: list[Any] = [value or None for value in self._slots([*cells, ""])]
+        slots[_SIDE] = _SIDES[slots[_SIDE]]
+        if slots[_CONFIDENCE]:
+            slots[_CONFIDENCE] = float(slots[_CONFIDENCE])
+        return SemanticMapping(*slots, line)  # type: ignore[call-arg]
+
+
+def _subject_problem(subject: str) -> tuple[str, str] | None:
+    """Return why a subject is no code of a system that we know, and what would be."""
+    prefix, _, code = subject.partition(":")
+    if prefix == "UMLS" and (reason := cui_problem(code)):
+        return reason, "a CUI such as UMLS:C0024109"
+    if prefix in _IRMA_WIDTHS and (reason := irma_problem(code, _IRMA_WIDTHS[prefix])):
+        return reason, "a code of the IRMA axis, such as irma:414"
+    return None
 
 
 def _cells(mapping: SemanticMapping) -> dict[str, str]:
@@ -243,7 +331,7 @@ def _metadata(name: str, lines: list[str], problems: list[RowProblem]) -> dict[s
     return metadata
 
 
-class _TextLoader(yaml.SafeLoader):
+class _TextLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML in which a date or a version stays the text that stands there."""
 
 
@@ -277,12 +365,8 @@ def _row_problems(name: str, line: int, slots: dict[str, str]) -> list[RowProble
         refuse("mapping_justification", f"'{justification}'", "a term of semapv")
     _check_object(slots.get("object_id", ""), refuse)
     subject = slots.get("subject_id", "")
-    if subject.startswith("UMLS:") and (reason := cui_problem(subject.removeprefix("UMLS:"))):
-        refuse("subject_id", f"'{subject}' {reason}", "a CUI such as UMLS:C0024109")
-    if subject.startswith("irma:") and (
-        reason := irma_anatomy_problem(subject.removeprefix("irma:"))
-    ):
-        refuse("subject_id", f"'{subject}' {reason}", "an IRMA code such as irma:414")
+    if refused := _subject_problem(subject):
+        refuse("subject_id", f"'{subject}' {refused[0]}", refused[1])
     confidence = slots.get("confidence")
     if confidence and not _is_fraction(confidence):
         refuse("confidence", f"'{confidence}'", "a number from 0 to 1")
@@ -317,16 +401,18 @@ def _set_problems(name: str, mapping_set: MappingSet) -> list[RowProblem]:
     problems: list[RowProblem] = []
     declared = _BUILT_IN_PREFIXES | set(mapping_set.curie_map)
     seen: dict[tuple[str | None, ...], SemanticMapping] = {}
+    right: set[str | None] = {None}
     for row in mapping_set.mappings:
-        for slot in _ENTITIES:
-            value = getattr(row, slot)
-            if value is None:
+        for slot, value in zip(_ENTITIES, _entities(row), strict=True):
+            if value in right:
                 continue
             curie = _CURIE.fullmatch(value)
             if curie is None or curie[1] not in declared:
                 problems.append(
                     RowProblem(name, row.line, slot, f"'{value}'", "a CURIE with a declared prefix")
                 )
+            else:
+                right.add(value)
         pair = (row.subject_id, row.subject_label if row.subject_id is None else None)
         key = (*pair, row.subject_field, row.object_id, str(row.object_laterality))
         other = seen.setdefault(key, row)

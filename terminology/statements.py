@@ -1,39 +1,52 @@
 """What each DICOM attribute says by itself, in the order of trust. Nothing is weighed here.
 
-Codes come first, then BodyPartExamined, then descriptions (`TRUST`). `terminology.header` joins
-the statements.
+Codes come first, then BodyPartExamined, then descriptions, unless the settings say otherwise.
+`terminology.header` joins the statements.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydicom.datadict import dictionary_VR
+
 from terminology.annotation import Evidence, HeaderStatement, Site
+from terminology.coded_regions import (
+    CodedRegions,
+    entry_of,
+    scaled,
+    site_of,
+    sourced,
+    statement,
+)
 from terminology.concept import Coding, Laterality, View
 from terminology.crosswalk import DICOM_BODY_PART, Crosswalk
-from terminology.elements import Elements, tag_text
+from terminology.elements import Elements, tag_of, tag_text
 from terminology.errors import DicomError
+from terminology.patient import is_animal
 from terminology.settings import HeaderSettings
-from terminology.tables import Row, mappings_folder, read_rows
-from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader, common_side
+from terminology.sources.dicom import (
+    ANIMALS_ONLY,
+    AnatomyCodes,
+    term_flags,
+)
+from terminology.tables import Row
+from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader
 from terminology.words import Kind, lookup_view
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-SNOMED_RT_TABLE: Final = "snomed-rt.tsv"
-_RT_COLUMNS: Final = ("srt", "code", "display", "source")
 _FRAMES: Final = "FrameAnatomySequence"
 _ANATOMY: Final = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
 _BODY_PART: Final = "BodyPartExamined"
 _REQUEST: Final = "RequestAttributesSequence"
 _PROCEDURE_CODES: Final = ("RequestedProcedureCodeSequence", "ProcedureCodeSequence")
-# What says the site as a code, what says it in words of the series, and in words of the study.
+# What says the site as a code, and what says it in words of the series at hand.
 CODED: Final = (_FRAMES, *_ANATOMY)
 SERIES_WORDS: Final = (
     "SeriesDescription",
@@ -41,66 +54,14 @@ SERIES_WORDS: Final = (
     "AcquisitionDeviceProcessingDescription",
     "PerformedProcedureStepDescription",
 )
-STUDY_WORDS: Final = (
-    _REQUEST,
-    "RequestedProcedureDescription",
-    *_PROCEDURE_CODES,
-    "StudyDescription",
-)
-# The order of trust among attributes that name a site: codes before words, what is said of the
-# image before what is said of the series, and that before what is said of the whole study.
-TRUST: Final = (*CODED, _BODY_PART, *SERIES_WORDS, *STUDY_WORDS)
 # Sides: (0020,0062) belongs to the image, (0020,0060) to the series. (0020,9072) is read with the
 # anatomy of its frame.
 SIDES: Final = ("ImageLaterality", "Laterality")
-# Words of a description are about the whole series or study, not surely about this image.
-DESCRIPTION_FACTOR: Final = 0.95
-# A coded meaning is read as text only when its code is not known.
-MEANING_FACTOR: Final = 0.9
-# PS3.16: designators of SNOMED CT and of its predecessor SNOMED RT.
-_SNOMED_DESIGNATORS: Final = frozenset(
-    {
-        "SCT",
-        "2.16.840.1.113883.6.96",
-        "SNOMEDCT",
-        "SNOMED-CT",
-        "SNOMED CT",
-        "SRT",
-        "SNM3",
-        "99SDM",
-        "2.16.840.1.113883.6.5",
-    }
-)
-_RT_CODE = re.compile(r"[A-Z]-[0-9A-Z]{4,6}")
-_SIDE_CODES: Final = {
-    "7771000": Laterality.LEFT,
-    "24028007": Laterality.RIGHT,
-    "51440002": Laterality.BILATERAL,
-    "G-A101": Laterality.LEFT,
-    "G-A100": Laterality.RIGHT,
-    "G-A102": Laterality.BILATERAL,
-}
+# A view of the breast names the breast as surely as a word of a description.
+_VIEW_CONFIDENCE: Final = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """A coded entry: designator, value and meaning as they stand in the header."""
-
-    designator: str
-    value: str
-    meaning: str
-
-
-def read_snomed_rt(folder: Path | None = None) -> dict[str, Row]:
-    """Return the rows of `snomed-rt.tsv` in `folder` by SNOMED RT code.
-
-    Raises
-    ------
-    TableError
-        The table is missing or malformed.
-    """
-    rows = read_rows((folder or mappings_folder()) / SNOMED_RT_TABLE, _RT_COLUMNS)
-    return {row["srt"]: row for row in rows}
+_Reader = Callable[[Elements, str | None], Iterable[HeaderStatement]]
 
 
 class StatementReader:
@@ -115,9 +76,14 @@ class StatementReader:
     graph
         The body structures.
     folder
-        Where `snomed-rt.tsv` lies; by default the embedded tables.
+        Where the tables of SNOMED codes lie; by default the embedded ones.
     settings
-        The order of trust and the thresholds.
+        The order of trust among attributes, and what words lose against codes.
+
+    Raises
+    ------
+    DicomError
+        The order of trust names what is no DICOM keyword.
     """
 
     def __init__(
@@ -132,36 +98,30 @@ class StatementReader:
         self._text = text
         self._crosswalk = crosswalk
         self._graph = graph
-        self._rt = read_snomed_rt(folder)
+        self._codes = AnatomyCodes(crosswalk, graph, folder)
         self._views_by_code, self._views_by_value = _views(text)
         self._breast_views = BREAST_VIEWS | {
             entry.view.code
             for entry in text.words.others.values()
             if entry.view is not None and entry.when == "mammography"
         }
+        self._animal_terms = _animal_terms(crosswalk)
+        self._regions = CodedRegions(self._codes, text, graph, self._settings)
         self._described = lru_cache(maxsize=16384)(self._description)
         self._body_part = lru_cache(maxsize=4096)(self._body_part_examined)
+        self._readers = [self._reader(keyword) for keyword in dict.fromkeys(self._settings.trust)]
 
     def read(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
-        """Yield what the attributes of a header say, the most trusted first."""
-        yield from self._frame_anatomy(elements)
-        for keyword in _ANATOMY:
-            yield from self._anatomy(elements, keyword)
-        if value := elements.text(_BODY_PART):
-            yield self._body_part(value, modality)
-        for keyword in (*SERIES_WORDS, *STUDY_WORDS):
-            if keyword == _REQUEST:
-                yield from self._request(elements, modality)
-            elif keyword in _PROCEDURE_CODES:
-                for item in elements.items(keyword):
-                    if meaning := item.text("CodeMeaning"):
-                        yield self._described(keyword, meaning, modality)
-            elif value := elements.text(keyword):
-                yield self._described(keyword, value, modality)
+        """Yield what the attributes of a header say, the most trusted first.
+
+        An attribute that the order of trust leaves out is not read at all.
+        """
+        for read in self._readers:
+            yield from read(elements, modality)
         for keyword in SIDES:
             if value := elements.text(keyword):
                 side = Laterality.from_dicom(value)
-                yield _statement(keyword, value, laterality=side)
+                yield statement(keyword, value, laterality=side)
         yield from self._view_statements(elements, modality)
 
     def read_value(self, keyword: str, value: str, modality: str | None = None) -> HeaderStatement:
@@ -172,24 +132,51 @@ class StatementReader:
         DicomError
             `keyword` is no DICOM keyword.
         """
-        try:
-            tag_text(keyword)
-        except KeyError:
-            raise DicomError(
-                "field",
-                f"'{keyword}' is no DICOM keyword",
-                "a keyword such as BodyPartExamined or StudyDescription",
-                "Spell it as PS3.6 does, without blanks.",
-            ) from None
+        _check_keyword(keyword, "field")
         if keyword == _BODY_PART:
             return self._body_part(value, modality)
         if keyword in SIDES:
-            return _statement(keyword, value, laterality=Laterality.from_dicom(value))
+            return statement(keyword, value, laterality=Laterality.from_dicom(value))
         if keyword == "ViewPosition":
-            return _statement(keyword, value, view=self._view_position(value))
+            return statement(keyword, value, view=self._view_position(value))
         return self._described(keyword, value, modality)
 
-    def _frame_anatomy(self, elements: Elements) -> Iterable[HeaderStatement]:
+    def _reader(self, keyword: str) -> _Reader:
+        """Return what reads `keyword` from a header: as codes, as a defined term, or as words."""
+        _check_keyword(keyword, "trust")
+        if keyword == _FRAMES:
+            return self._frame_anatomy
+        if keyword == _BODY_PART:
+            return self._body_part_term
+        if keyword == _REQUEST:
+            return self._request
+        if keyword in _PROCEDURE_CODES:
+            return partial(self._meanings, keyword)
+        if dictionary_VR(tag_of(keyword)) == "SQ":
+            return partial(self._anatomy, keyword)
+        return partial(self._words, keyword)
+
+    def _words(
+        self, keyword: str, elements: Elements, modality: str | None
+    ) -> Iterable[HeaderStatement]:
+        if value := elements.text(keyword):
+            yield self._described(keyword, value, modality)
+
+    def _meanings(
+        self, keyword: str, elements: Elements, modality: str | None
+    ) -> Iterable[HeaderStatement]:
+        for item in elements.items(keyword):
+            if meaning := item.text("CodeMeaning"):
+                yield self._described(keyword, meaning, modality)
+
+    def _body_part_term(
+        self, elements: Elements, modality: str | None
+    ) -> Iterable[HeaderStatement]:
+        if value := elements.text(_BODY_PART):
+            animal = value.strip().casefold() in self._animal_terms and is_animal(elements)
+            yield self._body_part(value, modality, animal)
+
+    def _frame_anatomy(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
         seen: set[HeaderStatement] = set()
         groups = [
             *elements.items("SharedFunctionalGroupsSequence", 1),
@@ -199,12 +186,12 @@ class StatementReader:
             for frame in group.items(_FRAMES, 1):
                 side = Laterality.from_dicom(frame.text("FrameLaterality"))
                 for keyword in _ANATOMY:
-                    for statement in self._anatomy(frame, keyword):
+                    for one in self._regions.read(keyword, frame):
                         found = replace(
-                            statement,
+                            one,
                             keyword=_FRAMES,
                             tag=tag_text(_FRAMES),
-                            evidence=_sourced(statement.evidence, _FRAMES),
+                            evidence=sourced(one.evidence, _FRAMES),
                         )
                         if side is not None and found.laterality is None:
                             found = on_side(found, side, self._unpaired)
@@ -212,61 +199,53 @@ class StatementReader:
                             seen.add(found)
                             yield found
 
-    def _anatomy(self, elements: Elements, keyword: str) -> Iterable[HeaderStatement]:
-        modifiers = keyword.replace("Sequence", "ModifierSequence")
-        for item in elements.items(keyword):
-            code = _code(item)
-            side = common_side(_SIDE_CODES.get(_code(m).value) for m in item.items(modifiers))
-            if code.value or code.meaning:
-                yield self._coded(keyword, code, side)
+    def _anatomy(
+        self, keyword: str, elements: Elements, modality: str | None
+    ) -> Iterable[HeaderStatement]:
+        return self._regions.read(keyword, elements)
 
-    def _coded(self, keyword: str, code: _Code, side: Laterality | None) -> HeaderStatement:
-        """Return the statement of a coded region: by its code, or else by its meaning's words."""
-        sctid = code.value
-        rows: tuple[str, ...] = ()
-        known = code.designator in _SNOMED_DESIGNATORS
-        # Headers mix the designators up: the form of the code says which system it is of.
-        if _RT_CODE.fullmatch(code.value) and (known or not code.designator):
-            row = self._rt.get(code.value)
-            known = row is not None
-            if row is not None:
-                sctid, rows = row["code"], (row.ref,)
-        if (known or not code.designator) and sctid in self._graph:
-            site = self._site(sctid, side, 1.0 if code.designator else 0.9)
-            evidence = Evidence(keyword, (code.value,), rows)
-            return _statement(keyword, code.value, (site,), site.laterality, evidence=(evidence,))
-        reading = self._text.read(code.meaning)
-        sites = tuple(_scaled(s, MEANING_FACTOR, side) for s in reading.sites)
-        note = f"code '{code.value}' is not known; its meaning was read"
-        found = (Evidence(keyword, note=note), *_sourced(reading.evidence, keyword))
-        return _statement(keyword, code.value, sites, side or reading.laterality, evidence=found)
-
-    def _body_part_examined(self, value: str, modality: str | None) -> HeaderStatement:
+    def _body_part_examined(
+        self, value: str, modality: str | None, animal: bool = False
+    ) -> HeaderStatement:
         keyword = _BODY_PART
-        translation = self._crosswalk.translate(Coding(DICOM_BODY_PART, value.strip()))
-        if translation.targets:
-            target = translation.targets[0]
-            if target.code in self._graph:
-                site = self._site(target.code, target.laterality, target.confidence)
-                evidence = Evidence(keyword, (value,), target.rows)
-                return _statement(keyword, value, (site,), site.laterality, evidence=(evidence,))
+        term = value.strip()
+        # The structure of an animal's term is not that of a person: a forefoot is part of a foot.
+        human = term.casefold() in self._animal_terms and not animal
+        if not human and self._text.decided(value, keyword, modality=modality) is None:
+            translation = self._crosswalk.translate(Coding(DICOM_BODY_PART, term))
+            for target in translation.targets[:1]:
+                if target.code in self._graph:
+                    site = site_of(self._graph, target.code, target.laterality, target.confidence)
+                    evidence = Evidence(keyword, (value,), target.rows)
+                    return statement(
+                        keyword,
+                        value,
+                        (site,),
+                        site.laterality,
+                        evidence=(evidence,),
+                        used=(term,),
+                    )
         return self._in_words(keyword, value, modality)
 
     def _description(self, keyword: str, value: str, modality: str | None) -> HeaderStatement:
-        statement = self._in_words(keyword, value, modality)
-        sites = tuple(_scaled(site, DESCRIPTION_FACTOR, None) for site in statement.sites)
-        return replace(statement, sites=sites)
+        return self._in_words(keyword, value, modality, self._settings.description_factor)
 
-    def _in_words(self, keyword: str, value: str, modality: str | None) -> HeaderStatement:
-        reading = self._text.read(value, modality=modality)
-        return _statement(
+    def _in_words(
+        self, keyword: str, value: str, modality: str | None, factor: float = 1.0
+    ) -> HeaderStatement:
+        reading = self._text.read(value, modality=modality, field=keyword)
+        sites = reading.sites
+        if factor != 1.0 and sites:
+            sites = tuple(scaled(site, factor) for site in sites)
+        return statement(
             keyword,
             value,
-            reading.sites,
+            sites,
             reading.laterality,
             reading.view,
             reading.ignored,
-            _sourced(reading.evidence, keyword),
+            sourced(reading.evidence, keyword),
+            reading.used,
         )
 
     def _request(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
@@ -284,8 +263,8 @@ class StatementReader:
         self, elements: Elements, modality: str | None
     ) -> Iterable[HeaderStatement]:
         for item in elements.items("ViewCodeSequence", 1):
-            code = _code(item)
-            row = self._rt.get(code.value)
+            code = entry_of(item)
+            row = self._codes.snomed_rt(code.value)
             view = self._views_by_code.get(row["code"] if row is not None else code.value)
             if view is None and code.meaning:
                 entry = lookup_view(self._text.words, code.meaning)
@@ -313,23 +292,16 @@ class StatementReader:
             and view.code in self._breast_views
             and BREAST in self._graph
         ):
-            sites = (self._site(BREAST, None, DESCRIPTION_FACTOR),)
+            sites = (site_of(self._graph, BREAST, None, _VIEW_CONFIDENCE),)
             note = f"{view.display} is a view of the breast in mammography"
             evidence = (*evidence, Evidence(keyword, (value,), note=note))
-        return _statement(keyword, value, sites, view=view, evidence=evidence)
+        return statement(keyword, value, sites, view=view, evidence=evidence)
 
     def _view_position(self, value: str) -> View | None:
         view = self._views_by_value.get(value.strip().upper())
         if view is None and (entry := lookup_view(self._text.words, value)) is not None:
             view = entry.view
         return view
-
-    def _site(self, code: str, side: Laterality | None, confidence: float | None) -> Site:
-        concept = self._graph.lookup(self._graph.current(code))
-        if concept.unsided is not None:
-            side = concept.laterality
-            concept = self._graph.lookup(concept.unsided)
-        return Site(concept.code, concept.display, side, confidence)
 
     @property
     def _unpaired(self) -> frozenset[str]:
@@ -349,23 +321,26 @@ def _views(text: TextReader) -> tuple[dict[str, View], dict[str, View]]:
     return by_code, by_value
 
 
-def _code(item: Elements) -> _Code:
-    value = item.text("CodeValue") or item.text("LongCodeValue") or item.text("URNCodeValue")
-    return _Code(item.text("CodingSchemeDesignator").upper(), value, item.text("CodeMeaning"))
-
-
-def _statement(
-    keyword: str,
-    value: str,
-    sites: tuple[Site, ...] = (),
-    laterality: Laterality | None = None,
-    view: View | None = None,
-    ignored: tuple[str, ...] = (),
-    evidence: tuple[Evidence, ...] = (),
-) -> HeaderStatement:
-    return HeaderStatement(
-        keyword, tag_text(keyword), value, sites, laterality, view, ignored, evidence
+def _animal_terms(crosswalk: Crosswalk) -> frozenset[str]:
+    """Return the terms of Body Part Examined whose structures people do not have, folded."""
+    return frozenset(
+        (row.subject_label or "").casefold()
+        for table in crosswalk.mapping_sets(DICOM_BODY_PART)
+        for row in table.mappings
+        if ANIMALS_ONLY in term_flags(row.comment)
     )
+
+
+def _check_keyword(keyword: str, where: str) -> None:
+    try:
+        tag_text(keyword)
+    except KeyError:
+        raise DicomError(
+            where,
+            f"'{keyword}' is no DICOM keyword",
+            "a keyword such as BodyPartExamined or StudyDescription",
+            "Spell it as PS3.6 does, without blanks.",
+        ) from None
 
 
 def on_side(
@@ -377,15 +352,6 @@ def on_side(
         for site in statement.sites
     )
     return replace(statement, sites=sites, laterality=side)
-
-
-def _scaled(site: Site, factor: float, side: Laterality | None) -> Site:
-    confidence = None if site.confidence is None else round(site.confidence * factor, 3)
-    return replace(site, confidence=confidence, laterality=side or site.laterality)
-
-
-def _sourced(evidence: Sequence[Evidence], keyword: str) -> tuple[Evidence, ...]:
-    return tuple(replace(part, source=keyword) for part in evidence)
 
 
 def _rests(row: Row | None) -> tuple[Evidence, ...]:

@@ -2,16 +2,16 @@
 
 Four tables are read: `header-words.sssom.tsv` (body parts), `header-tokens.tsv` (sides, noise,
 techniques, context), `header-combined-regions.tsv` (sets of parts that have one concept) and
-`views.tsv`. They are indexed by folded tokens (see `fold`); how a value is read with them is the
-business of `terminology.text`.
+`views.tsv`. They are indexed by folded tokens (see `fold`). A site's own rows of scope "word" come
+before those of the same phrase; its decisions about whole values are in `terminology.wholes`. How
+a value is read with all this is the business of `terminology.text`.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,9 +20,15 @@ from typing import Final
 from terminology import sssom
 from terminology.concept import Laterality, View
 from terminology.errors import RowProblem, TableError
+from terminology.folding import LAST_ACCENTED
+from terminology.folding import fold as fold
+from terminology.folding import spell_out as spell_out
+from terminology.folding import tokens_of as tokens_of
 from terminology.identifiers import sctid_problem
 from terminology.mapping import MappingSet, SemanticMapping
+from terminology.numbered import NumberedParts
 from terminology.tables import Row, mappings_folder, read_rows
+from terminology.wholes import LOCAL_PREFIX, WholeValues
 
 WORDS_TABLE: Final = "header-words.sssom.tsv"
 TOKENS_TABLE: Final = "header-tokens.tsv"
@@ -48,17 +54,13 @@ WEAK: Final = 0.6
 FUZZY_LANGUAGES: Final = frozenset({"en", "de", "fr", "es", "pt", "it", "nl", "la"})
 # Only words as sure as this are compared with misspellings.
 FUZZY_FROM: Final = 0.95
+# Two vertebrae name their part of the spine: L4-S1.
+LEVEL_CONFIDENCE: Final = 0.9
 # What a character that was lost in a wrong decoding is written as in the index of damaged words.
 LOST: Final = "\0"
-
-# Letters that NFKD leaves whole, and how they are written without their stroke or ligature.
-_STROKES: Final = str.maketrans(
-    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "’": "'"}
-)
-_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
-_PIECE = re.compile(r"[^\W\d_]+|\d+")
-# Above this code point marks are part of the letter (Japanese dakuten), not accents.
-_LAST_ACCENTED: Final = "\u0530"
+_SIDES: Final = frozenset(Laterality)
+# A view that a phrase means beside some parts only.
+_OF: Final = "of:"
 
 
 class Kind(StrEnum):
@@ -68,15 +70,20 @@ class Kind(StrEnum):
     NO_SITE = "no-site"  # looked at and refused: OTHER, XXX, PARTIALBODY
     LATERALITY = "laterality"
     VIEW = "view"
-    TECHNIQUE = "technique"  # value: the modality, where the word implies one
-    NOISE = "noise"
+    TECHNIQUE = "technique"  # value: the modality, where the word names an examination (RG: X-ray)
+    NOISE = "noise"  # value: "and" or "article" where the word is one
     CONTEXT = "context"  # what follows was not examined: history of, rule out
-    NEGATION = "negation"  # the next word does not hold
+    REASON = "reason"  # parts behind it were examined only if no other part is named: bei, after
+    COMPLAINT = "complaint"  # the part beside it was examined only if no other part is named
+    NEGATION = "negation"  # the next part does not hold
+    TITLE = "title"  # the next word is a name; value ".": where a full stop follows
     RANGE = "range"  # from one part to another
     AFFIX = "affix"  # may be written together with a body part
     SITE_AFFIX = "site-affix"  # a short body-part word that may be written together with others
     PAIRED_AFFIX = "paired-affix"  # a body-part word that a single letter of a side is joined to
     TRUNCATED = "truncated"  # a word that values are often cut in
+    ORDINAL = "ordinal"  # value: the number of a finger, a toe or the like
+    LEVEL = "level"  # a letter of vertebrae, as in "L4-S1"; value: code, number of vertebrae, rank
     UNPAIRED = "unpaired"  # token: the code of a structure that has no left and right twin
 
 
@@ -85,7 +92,9 @@ class Entry:
     """One row of the vocabulary, as the reader meets it.
 
     `code` and `confidence` are set for sites, `view` and `when` for views, `value` for the
-    others.
+    others. `options` are the views that the phrase is of some parts only; `parts` of such a view
+    are the codes of these, and none for any part of a language of the view. `homonyms` are what
+    the same word is in other languages: "sin" is left in Italian and without in Spanish.
     """
 
     kind: Kind
@@ -99,11 +108,35 @@ class Entry:
     view: View | None = None
     when: str = ""
     value: str = ""
+    parts: frozenset[str] = frozenset()
+    options: tuple[Entry, ...] = ()
+    homonyms: tuple[Entry, ...] = ()
 
     @property
     def weak(self) -> bool:
         """Whether the word names a body part only when nothing else in the value does."""
         return self.confidence <= WEAK
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The vertebrae that a letter stands for: their part of the spine, how many, in which order."""
+
+    entry: Entry
+    highest: int
+    rank: int
+
+    @classmethod
+    def of(cls, row: Row) -> Level | None:
+        """Return the level of a row with the value ``SCTID:vertebrae:rank``."""
+        code, _, numbers = row["value"].partition(":")
+        highest, _, rank = numbers.partition(":")
+        if sctid_problem(code) or not highest.isdecimal() or not rank.isdecimal():
+            return None
+        entry = Entry(
+            Kind.SITE, row["token"], row.ref, frozenset({"und"}), code, confidence=LEVEL_CONFIDENCE
+        )
+        return cls(entry, int(highest), int(rank))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,31 +148,6 @@ class Region:
     ref: str
 
 
-@lru_cache(maxsize=65536)
-def fold(text: str) -> str:
-    """Return `text` without case and accents: NFKC, case fold, marks of European letters off."""
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_STROKES)
-    if folded.isascii():
-        return folded
-    kept: list[str] = []
-    for char in unicodedata.normalize("NFD", folded):
-        if unicodedata.combining(char) and kept and kept[-1] < _LAST_ACCENTED:
-            continue
-        kept.append(char)
-    return unicodedata.normalize("NFC", "".join(kept))
-
-
-def spell_out(text: str) -> str:
-    """Return `text` folded with umlauts spelt as two letters: Hüfte → huefte."""
-    composed = unicodedata.normalize("NFKC", text).casefold()
-    return fold(composed.translate(_UMLAUTS))
-
-
-def tokens_of(folded: str) -> tuple[str, ...]:
-    """Return the runs of letters and the runs of digits of an already folded string."""
-    return tuple(_PIECE.findall(folded))
-
-
 @dataclass
 class HeaderWords:
     """The indexed vocabulary; built by `load`, read by `terminology.text.TextReader`.
@@ -148,7 +156,8 @@ class HeaderWords:
     as one word; `accented` holds words of up to three letters that count only with their
     accents; `damaged` and `dropped` hold words whose accented letter was replaced or lost.
     `broader_views` goes from the code of a view to that of the one which says less of the same
-    projection: from left lateral to lateral.
+    projection: from left lateral to lateral; `sided_views` the other way, by code and side.
+    `views` has the views by their code. `table` is the table of body parts as it was read.
     """
 
     sites: dict[tuple[str, ...], Entry] = field(default_factory=dict)
@@ -162,6 +171,12 @@ class HeaderWords:
     truncated: dict[str, Entry] = field(default_factory=dict)
     regions: dict[frozenset[str], Region] = field(default_factory=dict)
     broader_views: dict[str, str] = field(default_factory=dict)
+    sided_views: dict[tuple[str, Laterality], View] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
+    numbered: NumberedParts = field(default_factory=NumberedParts)
+    wholes: WholeValues = field(default_factory=WholeValues)
+    table: MappingSet | None = None
+    levels: dict[str, Level] = field(default_factory=dict)
     unpaired: frozenset[str] = frozenset()
     longest: int = 1
 
@@ -180,9 +195,56 @@ class HeaderWords:
         words = cls()
         words._add_tokens(read_rows(folder / TOKENS_TABLE, _TOKEN_COLUMNS))
         words._add_views(read_rows(folder / VIEWS_TABLE, _VIEW_COLUMNS))
-        words._add_sites(sssom.read(folder / WORDS_TABLE).mappings)
+        words.table = sssom.read(folder / WORDS_TABLE)
+        for row in words.table.mappings:
+            words._index_site(row.subject_label or "", _site_entry(row, WORDS_TABLE))
         words._add_regions(read_rows(folder / REGIONS_TABLE, _REGION_COLUMNS))
+        words.numbered = NumberedParts.load(folder)
+        if decisions is not None:
+            words._decide(decisions)
         return words
+
+    def _decide(self, decisions: MappingSet) -> None:
+        """Take a site's own rows: words override those of the same phrase, values are kept apart.
+
+        Raises
+        ------
+        TableError
+            Rows without a label, or with a view that `views.tsv` does not have.
+        """
+        name = f"{LOCAL_PREFIX}{decisions.name}.sssom.tsv"
+        problems = [
+            RowProblem(name, row.line, slot, what, expected)
+            for row in decisions.mappings
+            for slot, what, expected in _decision_problems(row, self.views)
+        ]
+        if problems:
+            raise TableError(problems)
+        wholes = [row for row in decisions.mappings if row.subject_scope == "value"]
+        self.wholes = WholeValues.of(wholes, name, self.views)
+        for row in decisions.mappings:
+            if row.subject_scope != "value":
+                self._override(row, name)
+
+    def _override(self, row: SemanticMapping, name: str) -> None:
+        """Put a site's own word in the place of whatever its phrase meant before."""
+        label = row.subject_label or ""
+        entry = _site_entry(row, name)
+        for key in _keys(label):
+            for index in (self.sites, self.others):
+                index.pop(key, None)
+            self.joined.pop("".join(key), None)
+        self.accented.pop(unicodedata.normalize("NFKC", label).casefold(), None)
+        view = self.views.get(_stated_view(row) or "")
+        side = row.object_laterality
+        if entry.kind is Kind.NO_SITE and (view is not None or side is not None):
+            kind = Kind.LATERALITY if view is None else Kind.VIEW
+            entry = replace(entry, kind=kind, view=view, when="any" if view else "")
+            for key in _keys(label):
+                self.others[key] = entry
+                self.longest = max(self.longest, len(key))
+        else:
+            self._index_site(label, replace(entry, view=view))
 
     @cached_property
     def fuzzy_words(self) -> tuple[str, ...]:
@@ -193,7 +255,7 @@ class HeaderWords:
                 for key, entry in self.sites.items()
                 if len(key) == 1
                 and len(key[0]) >= 5
-                and key[0] < _LAST_ACCENTED
+                and key[0] < LAST_ACCENTED
                 and entry.kind is Kind.SITE
                 and entry.confidence >= FUZZY_FROM
                 and not entry.languages.isdisjoint(FUZZY_LANGUAGES)
@@ -205,28 +267,21 @@ class HeaderWords:
         """Single words of four and more letters that are known and are no body part."""
         return tuple(sorted(key[0] for key in self.others if len(key) == 1 and len(key[0]) >= 4))
 
-    def _add_sites(self, rows: Iterable[SemanticMapping]) -> None:
-        for row in rows:
-            label = row.subject_label or ""
-            entry = Entry(
-                kind=Kind.NO_SITE if row.no_match or row.negated else Kind.SITE,
-                phrase=label,
-                ref=f"{WORDS_TABLE}:{row.line}",
-                languages=frozenset((row.subject_language or "und").split("|")),
-                code="" if row.no_match else sssom.object_code(row),
-                display=row.object_label or "",
-                confidence=row.confidence if row.confidence is not None else 0.9,
-                laterality=row.object_laterality,
-            )
-            self._index_site(label, entry)
-
     def _index_site(self, label: str, entry: Entry) -> None:
+        if label.isascii():
+            self._index_keys(_keys(label), entry)
+            return
         plain = fold(label)
         composed = unicodedata.normalize("NFKC", label).casefold()
-        keys = {tokens_of(plain), tokens_of(spell_out(label))}
-        if plain != composed and len(plain) <= 3 and plain < _LAST_ACCENTED:
+        keys = _keys(label)
+        if plain != composed and len(plain) <= 3 and plain < LAST_ACCENTED:
             self.accented[composed] = entry
             keys = set()
+        self._index_keys(keys, entry)
+        if plain != composed and len(plain) >= 3 and len(tokens_of(plain)) == 1:
+            self._index_damage(composed, entry)
+
+    def _index_keys(self, keys: set[tuple[str, ...]], entry: Entry) -> None:
         for key in sorted(keys):
             if key and _better(entry, self.sites.get(key)):
                 self.sites[key] = entry
@@ -239,8 +294,6 @@ class HeaderWords:
                 and _better(entry, self.joined.get(whole))
             ):
                 self.joined[whole] = entry
-        if plain != composed and len(plain) >= 5 and len(tokens_of(plain)) == 1:
-            self._index_damage(composed, entry)
 
     def _index_damage(self, composed: str, entry: Entry) -> None:
         lost = "".join(LOST if fold(char) != char else char for char in composed)
@@ -261,6 +314,15 @@ class HeaderWords:
             if kind is Kind.UNPAIRED:
                 unpaired.add(row["token"])
                 continue
+            if kind is Kind.LEVEL:
+                level = Level.of(row)
+                if level is None:
+                    problems.append(
+                        row.problem("value", f"'{row['value']}'", "SCTID:vertebrae:rank")
+                    )
+                else:
+                    self.levels[fold(row["token"])] = level
+                continue
             side = row["value"] if kind is Kind.LATERALITY else ""
             if kind is Kind.LATERALITY and side not in set(Laterality):
                 problems.append(row.problem("value", f"'{side}'", "left, right or bilateral"))
@@ -269,7 +331,7 @@ class HeaderWords:
                 kind=kind,
                 phrase=row["token"],
                 ref=row.ref,
-                languages=frozenset((row["language"] or "und").split("|")),
+                languages=_languages(row["language"] or "und"),
                 value=row["value"],
                 laterality=Laterality(side) if side else None,
             )
@@ -288,11 +350,19 @@ class HeaderWords:
         elif entry.kind is Kind.TRUNCATED:
             self.truncated[text] = entry
         else:
+            present = self.others.get(key)
+            if (
+                present is not None
+                and present.kind is not entry.kind
+                and present.languages.isdisjoint(entry.languages)
+            ):
+                entry = replace(present, homonyms=(*present.homonyms, entry))
             self.others[key] = entry
             self.longest = max(self.longest, len(key))
 
     def _add_views(self, rows: list[Row]) -> None:
         problems: list[RowProblem] = []
+        of_parts: dict[tuple[str, ...], list[Entry]] = {}
         for row in rows:
             if reason := sctid_problem(row["code"]):
                 problems.append(row.problem("code", f"'{row['code']}' {reason}", "an SCTID"))
@@ -308,21 +378,42 @@ class HeaderWords:
                     row.problem("laterality", f"'{row['laterality']}'", "left, right or bilateral")
                 )
                 continue
+            view = View(row["code"], row["display"], row["dicom"] or None)
             entry = Entry(
                 kind=Kind.VIEW,
                 phrase=row["phrase"],
                 ref=row.ref,
-                languages=frozenset((row["language"] or "und").split("|")),
+                languages=_languages(row["language"] or "und"),
                 laterality=Laterality(row["laterality"]) if row["laterality"] else None,
-                view=View(row["code"], row["display"], row["dicom"] or None),
+                view=view,
                 when=row["when"],
             )
-            for text in {fold(row["phrase"]), spell_out(row["phrase"])}:
-                key = tokens_of(text)
-                self.others[key] = entry
-                self.longest = max(self.longest, len(key))
+            if row["when"].startswith(_OF):
+                if any(sctid_problem(code) for code in _parts(row["when"])):
+                    problems.append(row.problem("when", f"'{row['when']}'", "of: and SCTIDs"))
+                    continue
+                entry = replace(entry, when="any", parts=_parts(row["when"]))
+                for key in _keys(row["phrase"]):
+                    of_parts.setdefault(key, []).append(entry)
+            else:
+                for key in _keys(row["phrase"]):
+                    self.others[key] = entry
+                    self.longest = max(self.longest, len(key))
+            if view.dicom or view.code not in self.views:
+                self.views[view.code] = view
         if problems:
             raise TableError(problems)
+        for key, options in of_parts.items():
+            first = options[0]
+            unknown = Entry(Kind.NOISE, first.phrase, first.ref, first.languages)
+            self.others[key] = replace(self.others.get(key, unknown), options=tuple(options))
+            self.longest = max(self.longest, len(key))
+        for code, broader in self.broader_views.items():
+            # Left lateral is the lateral view of the left side.
+            side, _, projection = self.views[code].display.partition(" ")
+            general = self.views.get(broader)
+            if side in _SIDES and general is not None and projection == general.display:
+                self.sided_views[broader, Laterality(side)] = self.views[code]
 
     def _add_regions(self, rows: list[Row]) -> None:
         problems = [
@@ -339,6 +430,59 @@ class HeaderWords:
             self.regions[parts] = Region(row["region"], row["region_display"], row.ref)
 
 
+def _parts(when: str) -> frozenset[str]:
+    """Return the codes of a view that is one of some parts only: ``of:85562004+7569003``."""
+    codes = when.removeprefix(_OF)
+    return frozenset() if codes == "any" else frozenset(codes.split("+"))
+
+
+@lru_cache(maxsize=4096)
+def _languages(tags: str) -> frozenset[str]:
+    return frozenset(tags.split("|"))
+
+
+def _keys(label: str) -> set[tuple[str, ...]]:
+    """Return the folded tokens of a phrase, with umlauts as one letter and as two."""
+    if label.isascii():
+        return {tokens_of(label.lower())}
+    return {tokens_of(fold(label)), tokens_of(spell_out(label))}
+
+
+def _site_entry(row: SemanticMapping, name: str) -> Entry:
+    return Entry(
+        kind=Kind.NO_SITE if row.no_match or row.negated or _is_view(row) else Kind.SITE,
+        phrase=row.subject_label or "",
+        ref=f"{name}:{row.line}",
+        languages=_languages(row.subject_language or "und"),
+        code="" if row.no_match else sssom.object_code(row),
+        display=row.object_label or "",
+        confidence=row.confidence if row.confidence is not None else 0.9,
+        laterality=row.object_laterality,
+    )
+
+
+def _decision_problems(
+    row: SemanticMapping, views: Mapping[str, View]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with a site's own row: slot, what, expected."""
+    if not row.subject_label:
+        yield "subject_label", "no label", "the header value or word that the row decides"
+    view = _stated_view(row)
+    if view is not None and view not in views:
+        yield "object_view", f"'{view}'", f"the code of a view in {VIEWS_TABLE}"
+
+
+def _is_view(row: SemanticMapping) -> bool:
+    return row.object_category == "view"
+
+
+def _stated_view(row: SemanticMapping) -> str | None:
+    """Return the code of the view that a row states, beside a site or as its object."""
+    if _is_view(row) and not row.no_match:
+        return sssom.object_code(row)
+    return row.object_view
+
+
 def _better(entry: Entry, present: Entry | None) -> bool:
     return present is None or entry.confidence > present.confidence
 
@@ -349,6 +493,25 @@ def lookup_view(words: HeaderWords, value: str) -> Entry | None:
     return entry if entry is not None and entry.kind is Kind.VIEW else None
 
 
+def paired_words(words: HeaderWords) -> frozenset[str]:
+    """Return the words that a single letter of a side is joined to, L or R mostly.
+
+    English words of parts with two sides are among them, but not Latin ones in a vowel: "patellar"
+    is no right patella.
+    """
+    return words.paired_affixes | {
+        key[0]
+        for key, entry in words.sites.items()
+        if len(key) == 1
+        and len(key[0]) >= 4
+        and key[0][-1] not in "aiou"
+        and "en" in entry.languages
+        and entry.kind is Kind.SITE
+        and not entry.weak
+        and entry.code not in words.unpaired
+    }
+
+
 def affix_table(words: HeaderWords) -> Mapping[str, Entry]:
     """Return what a word may be put together from: body parts, sides and joined-on words."""
     table = {
@@ -356,6 +519,13 @@ def affix_table(words: HeaderWords) -> Mapping[str, Entry]:
         for key, entry in words.sites.items()
         if len(key) == 1 and len(key[0]) >= 4 and entry.kind is Kind.SITE and not entry.weak
     }
+    table.update(
+        {
+            key[0]: entry
+            for key, entry in words.others.items()
+            if len(key) == 1 and len(key[0]) >= 4 and entry.kind is Kind.LATERALITY
+        }
+    )
     table.update({whole: entry for whole, entry in words.joined.items() if not entry.weak})
     for text, entry in words.affixes.items():
         if entry.kind is Kind.SITE_AFFIX:

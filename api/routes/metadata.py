@@ -107,7 +107,10 @@ for _kind, _resources in _PUBLISHED.items():
 
 @router.get("/health")
 def health(service: ServiceDep) -> JSONResponse:
-    """Say whether the store answers and which terminology is loaded."""
+    """Say whether the store answers and which terminology is loaded.
+
+    `mappings` tells of a site's own tables; with a `problem`, an older state of them answers.
+    """
     service.store.read("Device", "-")
     graph = service.terminology.graph
     return JSONResponse(
@@ -115,6 +118,7 @@ def health(service: ServiceDep) -> JSONResponse:
             "status": "ok",
             "terminology": {"version": graph.version, "concepts": len(graph)},
             "releases": [one.version for one in service.tx.releases],
+            "mappings": service.live.state.as_dict() if service.live.folder is not None else None,
         }
     )
 

@@ -1,114 +1,278 @@
-"""The foreign vocabularies of the crosswalk as CodeSystem, ValueSet and ConceptMap, in R5 form.
+"""What comes with Bodysite as CodeSystem, ValueSet and ConceptMap, and the maps behind them.
 
-IRMA's anatomical axis, the UNIFESP labels, DICOM Body Part Examined and the UMLS CUIs: every code
-that a table maps from is a concept, so that the codes themselves can be looked up, validated and
-expanded, not only translated. Code systems are complete where the table covers every code of its
-source, and a fragment where it does not (UMLS).
+Every code that a table maps from is a concept, so that the codes themselves can be looked up,
+validated and expanded, not only translated. A code system of ours is complete, one of others a
+fragment: the codes that our tables know. Heads are made at the start, concepts and groups when
+somebody asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from api.concept_maps import concept_maps
-from api.tx.r4 import resource_to_r5
+from api.concept_maps import (
+    CONCEPT_MAPS,
+    PUBLISHER,
+    computable_name,
+    concept_map_head,
+    date_of,
+    groups_of,
+    version_of,
+)
+from api.tx import header_words, irma
+from api.tx.catalog import Builtin
+from api.tx.header_words import HeaderWordsMap, WordTables
+from api.tx.maps import BuiltinMap
+from api.tx.provider import CodeSystemProvider
+from api.tx.resource_provider import ResourceProvider
+from api.tx.table_maps import TableGroup, TableMap
 from terminology import sssom
-from terminology.crosswalk import DICOM_BODY_PART, IRMA_ANATOMY, UMLS, Crosswalk
+from terminology.concept import SNOMED
+from terminology.crosswalk import DICOM_BODY_PART, UMLS, Crosswalk
+from terminology.library import Terminology
 from terminology.mapping import EXACT, MappingSet, SemanticMapping
+from terminology.sources.dicom import ANIMALS_ONLY, FORMER, VETERINARY, term_flags
+from terminology.sources.irma_lists import embedded_lists
+from terminology.wholes import LOCAL_PREFIX
 
 Json = dict[str, Any]
 _BASE: Final = "https://w3id.org/bodysite"
-_PUBLISHER: Final = "The Bodysite developers"
-# What is said of a code system beyond its table; the others are complete and case-sensitive.
-_FRAGMENTS: Final = frozenset({UMLS})
-_CASE_INSENSITIVE: Final = frozenset({DICOM_BODY_PART})
+# The id of what a site's own table becomes; the shipped one may have the same name.
+_LOCAL: Final = "local-"
 _TITLES: Final = {
-    IRMA_ANATOMY: "IRMA code, anatomical axis",
     DICOM_BODY_PART: "DICOM Body Part Examined (0018,0015), defined terms",
     UMLS: "UMLS concept unique identifiers of body structures",
 }
-_IRMA_SEPARATOR: Final = " > "
+_CASE_INSENSITIVE: Final = frozenset({DICOM_BODY_PART})
+# Flags of a DICOM term → the property that says so.
+_MARKS: Final = {VETERINARY: "veterinary", ANIMALS_ONLY: "animalsOnly"}
+_DICOM_PROPERTIES: Final = (
+    {
+        "code": "veterinary",
+        "description": "Whether PS3.16 lists the term for animals alone.",
+        "type": "boolean",
+    },
+    {
+        "code": "animalsOnly",
+        "description": "Whether people do not have the structure.",
+        "type": "boolean",
+    },
+    {
+        "code": "formerCode",
+        "description": "A SNOMED CT code that DICOM gave the term before.",
+        "type": "Coding",
+    },
+)
 
 
-@lru_cache(maxsize=4)
-def builtin_resources(crosswalk: Crosswalk) -> tuple[Json, ...]:
-    """Return the CodeSystem, ValueSet and ConceptMap resources of every crosswalk table."""
-    found: list[Json] = []
-    for system in crosswalk.systems:
-        mapping_set = crosswalk.mapping_set(system)
-        code_system = _code_system(system, mapping_set)
-        found += [code_system, _value_set(code_system)]
-    found += [resource_to_r5(one) for one in concept_maps(crosswalk).values()]
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Everything that comes with Bodysite and a site's own tables, beside SNOMED CT.
+
+    `providers` are the code systems of `resources`, `maps` what $translate asks.
+    """
+
+    resources: tuple[Builtin, ...]
+    providers: tuple[CodeSystemProvider, ...]
+    maps: tuple[BuiltinMap, ...]
+
+    @classmethod
+    def of(cls, terminology: Terminology) -> Shipped:
+        """Return what stands behind a terminology."""
+        made = _Maker(terminology)
+        return cls(
+            tuple(sorted(made.resources, key=lambda one: (one.type, one.id))),
+            tuple(made.providers),
+            tuple(made.maps),
+        )
+
+    @property
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """Type and url of what no resource of a site may have, because it is ours."""
+        for one in self.resources:
+            url = str(one.head["url"])
+            if url.startswith(_BASE):
+                yield one.type, url
 
 
-def _code_system(system: str, mapping_set: MappingSet) -> Json:
-    about = mapping_set.metadata
-    # A code system of ours is called as its address ends, another's as the table.
-    own = system.startswith(_BASE)
-    name = system.rpartition("/")[2] if own else mapping_set.name
-    version = about.get("subject_source_version")
-    concepts = _concepts(system, mapping_set.mappings)
-    found: Json = {
-        "resourceType": "CodeSystem",
-        "id": name,
-        "url": system,
-        "version": str(version) if version else None,
-        "name": "".join(word.capitalize() for word in name.split("-")),
-        "title": _TITLES.get(system, str(about.get("mapping_set_title", name)).split(" to ")[0]),
-        "status": "active",
-        "experimental": False,
-        "date": str(about["mapping_set_version"]),
-        "publisher": _PUBLISHER,
-        "description": f"The codes that the table {mapping_set.name} maps from.",
-        "copyright": about["license"],
-        "caseSensitive": system not in _CASE_INSENSITIVE,
-        "valueSet": f"{_BASE}/ValueSet/{name}",
-        "hierarchyMeaning": "grouped-by" if system == IRMA_ANATOMY else None,
-        "compositional": False,
-        "content": "fragment" if system in _FRAGMENTS else "complete",
-        "count": None if system in _FRAGMENTS else len(concepts),
-        "concept": _nested(concepts) if system == IRMA_ANATOMY else concepts,
-    }
-    return {key: value for key, value in found.items() if value is not None}
+class _Maker:
+    """Makes resources, providers and maps out of the tables."""
+
+    def __init__(self, terminology: Terminology) -> None:
+        self.resources: list[Builtin] = []
+        self.providers: list[CodeSystemProvider] = []
+        self.maps: list[BuiltinMap] = []
+        self._local = terminology.local.tables
+        self._urls: set[str] = set()
+        crosswalk = terminology.crosswalk
+        for system in crosswalk.systems:
+            self._add_system(system, crosswalk)
+        self._add_words(terminology)
+        self._add_irma(terminology)
+
+    def _add_system(self, system: str, crosswalk: Crosswalk) -> None:
+        versions = {
+            version_of(tables[0]): tables
+            for version in crosswalk.versions(system)
+            for tables in (_tables(crosswalk, system, version),)
+        }
+        newest = list(versions)[-1]
+        for version, tables in versions.items():
+            self._add_code_system(system, version, tables, newest=version == newest)
+        mapped = {
+            version: [self._table_map(table) for table in tables]
+            for version, tables in versions.items()
+        }
+        group = TableGroup(system, mapped, partial(irma.listed_code, system))
+        for one in group.maps:
+            one.group = group
+        self.maps += group.maps
+
+    def _table_map(self, table: MappingSet, *, quiet: bool = False) -> TableMap:
+        """Return the map of a table; its ConceptMap is added."""
+        local = quiet or any(table is one for one in self._local)
+        resource_id = f"{_LOCAL}{table.name}" if local else table.name
+        url = str(table.metadata["mapping_set_id"]) if local else ""
+        if not url.startswith(("http:", "https:", "urn:")) or url in self._urls:
+            url = CONCEPT_MAPS + resource_id
+        self._urls.add(url)
+        head = concept_map_head(table, resource_id, url)
+        self.resources.append(Builtin(head, partial(groups_of, table)))
+        return TableMap(table, url, folder=LOCAL_PREFIX if local else "", quiet=quiet)
+
+    def _add_code_system(
+        self, system: str, version: str | None, tables: Sequence[MappingSet], *, newest: bool
+    ) -> None:
+        shipped = [one for one in tables if not any(one is own for own in self._local)]
+        last = (shipped or tables)[-1]
+        own = system.startswith(_BASE)
+        # A code system of ours is called as its address ends, another's as the table.
+        plain = min((shipped or tables), key=lambda one: len(one.name)).name
+        name = system.rpartition("/")[2] if own else plain
+        title = str(last.metadata.get("mapping_set_title", name)).split(" to SNOMED")[0]
+        complete = own and bool(shipped)
+        head: Json = {
+            "resourceType": "CodeSystem",
+            "id": name if newest else f"{name}-{version}",
+            "url": system,
+            "version": version,
+            "name": computable_name(name),
+            "title": _TITLES.get(system, title),
+            "status": "active",
+            "experimental": False,
+            "date": date_of(last),
+            "publisher": PUBLISHER,
+            "description": "The codes that these tables map from: "
+            + ", ".join(one.name for one in tables)
+            + ".",
+            "copyright": str(last.metadata["license"]),
+            "caseSensitive": system not in _CASE_INSENSITIVE,
+            "valueSet": f"{_BASE}/ValueSet/{name}",
+            "compositional": False,
+            "content": "complete" if complete else "fragment",
+            "count": len(_codes(tables)) if complete else None,
+            "property": list(_DICOM_PROPERTIES) if system == DICOM_BODY_PART else None,
+        }
+        axis = irma.AXES.get(system)
+        if axis is not None and version in embedded_lists().versions:
+            head["title"] = f"IRMA code, {axis} axis, list of {version}"
+            head["description"] = f"The {axis} axis of the IRMA code, as listed in {version}."
+            head["hierarchyMeaning"] = "grouped-by"
+            head["count"] = irma.axis_count(axis, version)
+            self._add(head, partial(irma.axis_concepts, axis, version), irma.AxisProvider)
+        else:
+            self._add(head, partial(_concepts, system, tables))
+
+    def _add_irma(self, terminology: Terminology) -> None:
+        """Add whole codes, by the list of each version."""
+        versions = embedded_lists().versions
+        for version in versions:
+            head = irma.code_system_head(version, newest=version == versions[-1])
+            self.providers.append(irma.IrmaProvider(head))
+            self.resources += [Builtin(head), Builtin(_value_set(head))]
+        tables = [
+            table
+            for system in irma.AXES
+            if system in terminology.crosswalk.systems
+            for table in terminology.crosswalk.mapping_sets(system)
+        ]
+        changed = max((str(one.metadata["mapping_set_version"]) for one in tables), default="none")
+        self.resources.append(Builtin(irma.concept_map_head(changed)))
+        self.maps.append(irma.IrmaMap(terminology.codes, changed))
+
+    def _add_words(self, terminology: Terminology) -> None:
+        words = WordTables.of(terminology)
+        if words is None:
+            return
+        self._add(header_words.code_system_head(words), partial(header_words.concepts, words))
+        head = header_words.concept_map_head_of(words)
+        self.resources.append(Builtin(head, partial(groups_of, words.shipped)))
+        self.maps.append(HeaderWordsMap(terminology, words))
+        if words.decisions is not None:
+            self.maps.append(self._table_map(words.decisions, quiet=True))
+
+    def _add(
+        self,
+        head: Json,
+        concepts: partial[list[Json]],
+        provider: type[ResourceProvider] = ResourceProvider,
+    ) -> None:
+        """Add a CodeSystem, its provider, and the value set of all its codes."""
+        head = {key: value for key, value in head.items() if value is not None}
+        self.providers.append(provider(head, concepts))
+        self.resources.append(Builtin(head, lambda: {"concept": concepts()}))
+        self.resources.append(Builtin(_value_set(head)))
 
 
-def _concepts(system: str, rows: Iterable[SemanticMapping]) -> list[Json]:
-    """Return the concepts in the order of the table, each code once."""
+def _tables(crosswalk: Crosswalk, system: str, version: str | None) -> tuple[MappingSet, ...]:
+    """Return the tables of one version, which may be that of no name."""
+    return tuple(
+        table
+        for table in crosswalk.mapping_sets(system)
+        if (str(table.metadata.get("subject_source_version") or "") or None) == version
+    )
+
+
+def _codes(tables: Iterable[MappingSet]) -> set[str]:
+    return {sssom.subject_code(row) for table in tables for row in table.mappings}
+
+
+def _concepts(system: str, tables: Iterable[MappingSet]) -> list[Json]:
+    """Return the concepts in the order of the tables, each code once."""
     found: dict[str, Json] = {}
-    for row in rows:
-        code = sssom.subject_code(row)
-        concept = found.setdefault(code, {"code": code})
-        label = row.subject_label
-        if row.subject_type == sssom.LITERAL:
-            # The string is the code; what PS3.16 calls it is the display.
-            label = row.object_label if row.predicate_id == EXACT and not row.no_match else None
-        elif system == IRMA_ANATOMY and label:
-            path = label.split(_IRMA_SEPARATOR)
-            # "unspecified" alone would not say of what.
-            label = ", ".join(path[-2:]) if path[-1] == "unspecified" else path[-1]
-        if label and "display" not in concept:
-            concept["display"] = label
+    for table in tables:
+        for row in table.mappings:
+            code = " ".join(sssom.subject_code(row).split())
+            concept = found.setdefault(code, {"code": code})
+            label = row.subject_label
+            if row.subject_type == sssom.LITERAL:
+                # The string is the code; what PS3.16 calls it is the display.
+                label = row.object_label if row.predicate_id == EXACT and not row.no_match else None
+            if label and "display" not in concept:
+                concept["display"] = label
+            if system == DICOM_BODY_PART:
+                _mark(concept, row)
     return list(found.values())
 
 
-def _nested(concepts: Iterable[Json]) -> list[Json]:
-    """Return IRMA's codes as the tree that they are: a code is under the one it prolongs."""
-    by_code: dict[str, Json] = {}
-    top: list[Json] = []
-    for concept in sorted(concepts, key=lambda one: str(one["code"])):
-        by_code[concept["code"]] = concept
-        above = by_code.get(concept["code"][:-1])
-        if above is None:
-            top.append(concept)
-        else:
-            above.setdefault("concept", []).append(concept)
-    return top
+def _mark(concept: Json, row: SemanticMapping) -> None:
+    """Add what the comment of a row of a DICOM term says of the term."""
+    flags = term_flags(row.comment)
+    listed = concept.get("property", [])
+    for flag, code in _MARKS.items():
+        if flag in flags and not any(one["code"] == code for one in listed):
+            listed = [*listed, {"code": code, "valueBoolean": True}]
+    if FORMER in flags and not row.no_match:
+        former = {"system": SNOMED, "code": sssom.object_code(row), "display": row.object_label}
+        listed = [*listed, {"code": "formerCode", "valueCoding": former}]
+    if listed:
+        concept["property"] = listed
 
 
-def _value_set(code_system: Json) -> Json:
+def _value_set(code_system: Mapping[str, Any]) -> Json:
     """Return the value set of all codes of a code system."""
     names = ("version", "name", "title", "status", "experimental", "date", "publisher", "copyright")
     found: Json = {

@@ -88,7 +88,7 @@ def _code_systems(service: TerminologyService, release: str) -> Iterable[Json]:
             entry["version"] = named
         # An expansion of SNOMED CT is no tree, but its concepts subsume one another.
         entry["subsumption"] = any(
-            one.hierarchical or one.metadata.get("hierarchyMeaning") == "is-a" for one in versions
+            one.hierarchical or "hierarchyMeaning" in one.metadata for one in versions
         )
         yield entry
 

@@ -5,11 +5,13 @@ Those that come with Bodysite are read-only; a site's own ones stand beside them
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -33,6 +35,8 @@ _SUMMARY: Final = frozenset(
         "additionalAttribute",
     }
 )  # fmt: skip
+# What may be large, and no summary has.
+_INSIDE: Final = frozenset({"concept", "group"})
 _MANDATORY: Final = frozenset({"resourceType", "id", "meta", "status", "content"})
 _SUBSETTED: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -49,23 +53,46 @@ _CONTROL: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Builtin:
-    """A resource that comes with Bodysite, in both forms."""
+    """A resource that comes with Bodysite: its head is at hand, the rest is made when asked for.
 
-    type: str
-    id: str
-    r5: Json
-    r4: Json
+    Parameters
+    ----------
+    head
+        The resource in R5 form, without what `rest` has.
+    rest
+        Makes the elements that may be large: the concepts, the groups of a map.
+    """
 
-    @classmethod
-    def of(cls, resource: Json) -> Builtin:
-        """Return the entry of a resource in R5 form."""
-        return cls(resource["resourceType"], resource["id"], resource, resource_to_r4(resource))
+    def __init__(self, head: Json, rest: Callable[[], Json] = dict) -> None:
+        self.type = str(head["resourceType"])
+        self.id = str(head["id"])
+        self.head = head
+        self._rest = rest
+
+    @cached_property
+    def r5(self) -> Json:
+        """The whole resource in R5 form."""
+        return {**self.head, **self._rest()}
+
+    @cached_property
+    def r4(self) -> Json:
+        """The whole resource in R4 form."""
+        return resource_to_r4(self.r5)
+
+    @cached_property
+    def etag(self) -> str:
+        """What changes whenever the resource does."""
+        content = dump(self.r5).encode()
+        return f'W/"{hashlib.sha256(content, usedforsecurity=False).hexdigest()[:16]}"'
 
     def form(self, release: str) -> Json:
         """Return the resource as `release` has it."""
         return self.r4 if release == R4 else self.r5
+
+    def head_form(self, release: str) -> Json:
+        """Return the head as `release` has it."""
+        return resource_to_r4(self.head) if release == R4 else self.head
 
     @property
     def last_updated(self) -> datetime | None:
@@ -78,11 +105,15 @@ Held = Builtin | Owned
 
 @dataclass(frozen=True, slots=True)
 class SearchParam:
-    """A search parameter: how it compares, and what of a resource in R5 form it looks at."""
+    """A search parameter: how it compares, and what of a resource in R5 form it looks at.
+
+    `inside` says that it looks at concepts or groups.
+    """
 
     type: str
     values: Callable[[Json], Iterable[Any]]
     text: str
+    inside: bool = False
 
 
 def _element(name: str) -> Callable[[Json], Iterable[Any]]:
@@ -185,24 +216,31 @@ _COMMON: Final[Mapping[str, SearchParam]] = {
     "identifier": SearchParam("token", _identifiers, "Identifier as system|value."),
 }
 _MAP_SIDES: Final[Mapping[str, SearchParam]] = {
-    name: SearchParam(kind, values, text)
+    name: SearchParam(kind, values, text, inside)
     for side in ("source", "target")
-    for names, kind, values, text in (
+    for names, kind, values, text, inside in (
         (
             (f"{side}-system", f"{side}-group-system"),
             "uri",
             _mapped_systems(side),
             f"The {side} code system.",
+            True,
         ),
-        ((f"{side}-code",), "token", _mapped_codes(side), f"A {side} code."),
-        ((side, f"{side}-scope", f"{side}-uri"), "uri", _scope(side), f"The {side} value set."),
+        ((f"{side}-code",), "token", _mapped_codes(side), f"A {side} code.", True),
+        (
+            (side, f"{side}-scope", f"{side}-uri"),
+            "uri",
+            _scope(side),
+            f"The {side} value set.",
+            False,
+        ),
     )
     for name in names
 }
 SEARCH: Final[Mapping[str, Mapping[str, SearchParam]]] = {
     "CodeSystem": {
         **_COMMON,
-        "code": SearchParam("token", _codes, "A code that it defines."),
+        "code": SearchParam("token", _codes, "A code that it defines.", inside=True),
         "system": SearchParam("uri", _url, "The code system, as url."),
         "content-mode": SearchParam(
             "token", _coded("content", _CONTENT_MODE), "complete, fragment, …"
@@ -273,7 +311,7 @@ def search(
     if wish.summary != "count" and wish.count:
         page = found[wish.offset : wish.offset + wish.count]
         entries = [
-            Entry(dump(narrowed(one.form(release), wish.summary, wish.elements)), url, "match")
+            Entry(dump(shown(one, release, wish.summary, wish.elements)), url, "match")
             for one in page
             for url in (f"{address}/{one.id}",)
         ]
@@ -309,6 +347,20 @@ def _unknown(kind: str, name: str) -> SearchError:
         "Leave it out, or search without Prefer: handling=strict.",
         issue="not-supported",
     )
+
+
+def shown(held: Held, release: str, summary: str, elements: frozenset[str]) -> Json:
+    """Return a resource as a release has it, narrowed to what `_summary` and `_elements` leave.
+
+    Raises
+    ------
+    SearchError
+        `_summary` has a value that FHIR does not know.
+    """
+    inside = elements & _INSIDE if elements else summary not in {"true", "text"}
+    if isinstance(held, Builtin) and not inside:
+        return narrowed(held.head_form(release), summary, elements)
+    return narrowed(held.form(release), summary, elements)
 
 
 def narrowed(resource: Json, summary: str, elements: frozenset[str]) -> Json:
@@ -400,9 +452,12 @@ def _condition(
         raise SearchError(name, "the value is empty", "a value", "Give one.", issue="value")
     if parameter.type != "token":
         wanted = [_ESCAPED.sub(r"\1", one) for one in wanted]
-    return lambda one: any(
-        compare(have, want) for have in parameter.values(one.r5) for want in wanted
-    )
+
+    def test(one: Held) -> bool:
+        content = one.head if isinstance(one, Builtin) and not parameter.inside else one.r5
+        return any(compare(have, want) for have in parameter.values(content) for want in wanted)
+
+    return test
 
 
 def _folded(text: str) -> str:

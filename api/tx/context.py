@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from api.errors import LimitError, RequestError
 from api.tx.languages import LanguagePreference
+from api.tx.maps import BuiltinMap
 from api.tx.parameters import Parameters
 from api.tx.provider import CodeSystemProvider
 from api.tx.resource_provider import ResourceProvider
@@ -40,7 +41,10 @@ class Registry(Protocol):
         """Return the code systems whose `valueSet`, the set of all their codes, is `url`."""
 
     def concept_maps(self) -> Sequence[Json]:
-        """Return all concept maps."""
+        """Return all concept maps but those of `builtin_maps`."""
+
+    def builtin_maps(self) -> Sequence[BuiltinMap]:
+        """Return the maps that come with Bodysite."""
 
     def resolvers(self) -> Sequence[ValueSetResolver]:
         """Return what makes value sets of urls: implicit ones."""
@@ -99,12 +103,15 @@ class StaticRegistry:
         names another.
     resources
         CodeSystem, ValueSet and ConceptMap resources in R5 form.
+    maps
+        The maps that come with Bodysite.
     """
 
     providers: Iterable[CodeSystemProvider] = ()
     resources: Iterable[Json] = ()
     value_set_resolvers: Sequence[ValueSetResolver] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+    maps: Sequence[BuiltinMap] = ()
     _systems: dict[str, list[CodeSystemProvider]] = field(init=False, default_factory=dict)
     _supplements: list[Json] = field(init=False, default_factory=list)
     _value_sets: dict[str, list[Json]] = field(init=False, default_factory=dict)
@@ -146,8 +153,12 @@ class StaticRegistry:
         return self._by_value_set.get(url, ())
 
     def concept_maps(self) -> Sequence[Json]:
-        """Return all concept maps."""
+        """Return the concept maps among the resources."""
         return self._concept_maps
+
+    def builtin_maps(self) -> Sequence[BuiltinMap]:
+        """Return the maps that come with Bodysite."""
+        return self.maps
 
     def resolvers(self) -> Sequence[ValueSetResolver]:
         """Return what makes value sets of urls."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from api.errors import RequestError
 from api.tx import requests
 from api.tx.answers import Answer, Asked
-from api.tx.catalog import Held, matching, narrowed, search
+from api.tx.catalog import Builtin, Held, matching, search, shown
 from api.tx.checks import checked
 from api.tx.resources_store import Owned, ResourceLibrary
 from api.tx.service import TerminologyService
@@ -87,12 +87,12 @@ class Editor:
                 raise _gone(kind, resource_id)
             raise _missing(kind, resource_id)
         headers = _headers(held)
-        if isinstance(held, Owned) and _names(asked.headers.get("if-none-match"), held.version_id):
+        if _is_known(asked.headers.get("if-none-match"), held):
             return Answer(None, 304, headers)
         wish = dict(asked.query)
         elements = frozenset(filter(None, wish.get("_elements", "").split(",")))
         return Answer(
-            narrowed(held.form(asked.release), wish.get("_summary", "false"), elements),
+            shown(held, asked.release, wish.get("_summary", "false"), elements),
             headers=headers,
         )
 
@@ -295,9 +295,16 @@ def _names(tags: str | None, version_id: int) -> bool:
     return tags.strip() == "*" or str(version_id) in _ETAG.findall(tags)
 
 
+def _is_known(tags: str | None, held: Held) -> bool:
+    """Return whether If-None-Match names a resource as it is."""
+    if isinstance(held, Owned):
+        return _names(tags, held.version_id)
+    return tags is not None and (tags.strip() == "*" or held.etag in tags)
+
+
 def _headers(held: Held) -> dict[str, str]:
-    if not isinstance(held, Owned):
-        return {}
+    if isinstance(held, Builtin):
+        return {"ETag": held.etag}
     return {
         "ETag": f'W/"{held.version_id}"',
         "Last-Modified": format_datetime(held.last_updated, usegmt=True),

@@ -53,6 +53,16 @@ def elements_of(group: Json, code: str, *, keep: bool) -> Iterable[Json]:
     return [one for one in group.get("element", ()) if one.get("code") == code]
 
 
+def elements_of_sets(group: Json, *, keep: bool) -> Iterable[Json]:
+    """Return the elements of `group` that map the codes of a value set, not a code.
+
+    `keep` is that of `elements_of`.
+    """
+    index = _index(group) if keep else None
+    found = index.elements("") if index is not None else group.get("element", ())
+    return [one for one in found if "valueSet" in one and "code" not in one]
+
+
 def mappings_to(group: Json, code: str, *, keep: bool) -> Iterable[Pair]:
     """Return the elements of `group` with a target of this code, each with the target.
 

@@ -1,28 +1,29 @@
-"""Maps as `translate` asks them: ConceptMap resources, the crosswalk's tables, reference sets.
+"""Maps as `translate` asks them, and one kind of them: ConceptMap resources.
 
-Each of them gives `Match`es for a code, forward or reverse, or a reason why it has none. What the
-match of a reverse translation says is read from the code that was asked, so its relationship is
-turned round.
+Each gives `Match`es for a code, forward or reverse, or a reason why it has none. What the match of
+a reverse translation says is read from the code that was asked, so its relationship is turned
+round. The maps that come with Bodysite are in `api.tx.table_maps`, `api.tx.irma` and
+`api.tx.header_words`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from api.concept_maps import CONCEPT_MAPS, LATERALITY
-from api.concept_maps import EQUIVALENCE as OF_PREDICATE
+from api.concept_maps import LATERALITY
 from api.concept_maps import RELATED_TO as R4_RELATED
-from api.tx.mapgroups import elements_of, mappings_to
+from api.tx.mapgroups import elements_of, elements_of_sets, mappings_to
 from api.tx.parameters import value_of
-from api.tx.r4_maps import COMMENT_EXTENSION, EQUIVALENCE, EQUIVALENCE_EXTENSION, RELATIONSHIP
+from api.tx.r4_maps import COMMENT_EXTENSION, EQUIVALENCE, EQUIVALENCE_EXTENSION
 from api.tx.versions import join_canonical, matches, split_canonical
-from terminology.concept import SNOMED, Coding, Laterality
-from terminology.crosswalk import Crosswalk
+from terminology.concept import Coding
 
 Json = dict[str, Any]
 NOT_RELATED: Final = "not-related-to"
+# R4's word for a code that was looked at and has no counterpart.
+UNMATCHED: Final = "unmatched"
 EQUIVALENT: Final = "equivalent"
 _RELATED: Final = "related-to"
 _NARROWER: Final = "source-is-narrower-than-target"
@@ -38,7 +39,7 @@ _R4_INVERSE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A further value beside a code: `dependsOn` or `product`. `value` is ``{"valueX": …}``."""
+    """A further value beside a code: dependsOn, product, property. `value` is ``{"valueX": …}``."""
 
     uri: str
     value: Json
@@ -50,6 +51,8 @@ class Match:
 
     Parameters
     ----------
+    concept
+        The Coding; empty where the map says that there is no counterpart.
     relationship
         R5's word, read from the code that was asked to `concept`.
     equivalence
@@ -58,6 +61,10 @@ class Match:
         Canonical of the map.
     via
         The concept in the middle, where two maps were joined.
+    confidence
+        From 0 to 1; `None` where the map gives none.
+    comments
+        What the answer rests on, in words.
     """
 
     concept: Json
@@ -67,6 +74,9 @@ class Match:
     products: tuple[Attribute, ...] = ()
     depends_on: tuple[Attribute, ...] = ()
     via: Json | None = None
+    properties: tuple[Attribute, ...] = ()
+    confidence: float | None = None
+    comments: tuple[str, ...] = ()
 
     def reversed_to(self, concept: Json) -> Match:
         """Return the match read the other way."""
@@ -86,7 +96,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a map has for a code; `reason` says why there is nothing."""
+    """What a map has for a code; `reason` says why there is no counterpart."""
 
     matches: tuple[Match, ...] = ()
     reason: str | None = None
@@ -113,6 +123,29 @@ class Translator(Protocol):
         """Return what is mapped to a code of the target."""
 
 
+class BuiltinMap(Protocol):
+    """A map that comes with Bodysite."""
+
+    @property
+    def url(self) -> str | None:
+        """The canonical of its ConceptMap, without a version."""
+
+    @property
+    def version(self) -> str | None:
+        """The version of its ConceptMap."""
+
+    def asked(self, dependencies: Mapping[str, Any], *, alone: bool) -> Translator:
+        """Return the map as one request sees it.
+
+        Parameters
+        ----------
+        dependencies
+            Further values of the request, by URI or code of the attribute.
+        alone
+            Whether the request names this map, so that no other one has a say.
+        """
+
+
 class ResourceMap:
     """A ConceptMap resource in R5 form.
 
@@ -123,6 +156,8 @@ class ResourceMap:
         on another value is left out, one that depends on a value not given says so.
     lasting
         Whether the resource outlives the request, so that an index of it is worth keeping.
+    holds
+        Value set, system, code → whether it is in there, for elements that map a value set.
     """
 
     def __init__(
@@ -131,8 +166,10 @@ class ResourceMap:
         dependencies: Mapping[str, Any] | None = None,
         *,
         lasting: bool = False,
+        holds: Callable[[str, str, str], bool] = lambda *_: False,
     ) -> None:
         self._resource = resource
+        self._holds = holds
         self._lasting = lasting
         self._given = dependencies or {}
         self._attributes = {
@@ -183,7 +220,7 @@ class ResourceMap:
                 reasons.append(f"version '{coding.version}' is not mapped; expected '{version}'")
                 continue
             self._of_group(group, coding, matched, reasons)
-        return _found(matched, reasons, f"'{coding.code}' is not in {self._name()}")
+        return found_of(matched, reasons, f"'{coding.code}' is not in {self._name()}")
 
     def reverse(self, coding: Coding, source: str | None) -> Found:
         """Return the codes that are mapped to a code, in the order of the map."""
@@ -197,7 +234,7 @@ class ResourceMap:
                 if self._applies(one):
                     concept = _coding(group, "source", element)
                     matched.append(self._match(group, one).reversed_to(concept))
-        return _found(matched, [], f"nothing in {self._name()} maps to '{coding.code}'")
+        return found_of(matched, [], f"nothing in {self._name()} maps to '{coding.code}'")
 
     def other_map(self, coding: Coding, target: str | None) -> str | None:
         """Return the canonical of the map that a group names for codes it does not have."""
@@ -207,7 +244,7 @@ class ResourceMap:
                 _system(group, "source") == coding.system
                 and target in (None, _system(group, "target"))
                 and unmapped.get("mode") == "other-map"
-                and not elements_of(group, coding.code, keep=self._lasting)
+                and not self._elements(group, coding)
             ):
                 other: str | None = unmapped.get("otherMap")
                 return other
@@ -223,7 +260,7 @@ class ResourceMap:
     def _of_group(
         self, group: Json, coding: Coding, matched: list[Match], reasons: list[str]
     ) -> None:
-        elements = elements_of(group, coding.code, keep=self._lasting)
+        elements = self._elements(group, coding)
         for element in elements:
             if element.get("noMap"):
                 comment = next(
@@ -236,15 +273,29 @@ class ResourceMap:
                 )
                 said = comment or "it has no counterpart"
                 reasons.append(f"{self._name()} maps '{coding.code}' to nothing: {said}")
+                matched.append(no_match(self.canonical, comment))
             for one in element.get("target", ()):
                 if not self._applies(one):
                     reasons.append(f"the mapping of '{coding.code}' depends on another value")
                 elif one.get("code"):
                     matched.append(self._match(group, one))
+                elif one.get("valueSet"):
+                    reasons.append(_many(coding, one["valueSet"]))
         if not elements:
             fallback = self._unmapped(group, coding)
             if fallback is not None:
                 matched.append(fallback)
+            elif group.get("unmapped", {}).get("valueSet"):
+                reasons.append(_many(coding, group["unmapped"]["valueSet"]))
+
+    def _elements(self, group: Json, coding: Coding) -> Sequence[Json]:
+        """Return the elements of a code, or else those of a value set that it is in."""
+        found = tuple(elements_of(group, coding.code, keep=self._lasting))
+        return found or tuple(
+            one
+            for one in elements_of_sets(group, keep=self._lasting)
+            if self._holds(one["valueSet"], coding.system, coding.code)
+        )
 
     def _unmapped(self, group: Json, coding: Coding) -> Match | None:
         unmapped = group.get("unmapped", {})
@@ -298,54 +349,6 @@ class ResourceMap:
         return True
 
 
-class CrosswalkMap:
-    """One table of the crosswalk: ranked targets, sides, refusals with their reason."""
-
-    def __init__(self, crosswalk: Crosswalk, system: str) -> None:
-        self._crosswalk = crosswalk
-        self._system = system
-        mapping_set = crosswalk.mapping_set(system)
-        self.url: str | None = CONCEPT_MAPS + mapping_set.name
-        self.version: str | None = str(mapping_set.metadata["mapping_set_version"])
-
-    def leads(self, source: str, target: str | None) -> bool:
-        """Return whether the table leads from `source` to `target` (`None`: any)."""
-        return source == self._system and target in (None, SNOMED)
-
-    def forward(self, coding: Coding, target: str | None) -> Found:
-        """Return the SNOMED CT concepts of a code, best first."""
-        if not self.leads(coding.system, target):
-            return Found(reason=f"the ConceptMap does not map from '{coding.system}'")
-        held = self._crosswalk.version(self._system)
-        if coding.version not in (None, held):
-            # The same code may mean something else there, as in the two lists of IRMA.
-            return Found(reason=f"version '{coding.version}' is not mapped; expected '{held}'")
-        answer = self._crosswalk.translate(coding)
-        matched = [
-            self._match(Coding(SNOMED, one.code, one.display), one.predicate, one.laterality)
-            for one in answer.targets
-        ]
-        return _found(matched, [], answer.reason or "no target")
-
-    def reverse(self, coding: Coding, source: str | None) -> Found:
-        """Return the codes that are mapped to a SNOMED CT concept, best first."""
-        if coding.system != SNOMED or source not in (None, self._system):
-            return Found(reason=f"nothing is mapped to '{coding.system}'")
-        matched = [
-            self._match(one.coding, one.predicate, one.laterality)
-            for one in self._crosswalk.reverse(coding.code, self._system)
-        ]
-        return _found(matched, [], f"no table maps to '{coding.code}'")
-
-    def _match(self, coding: Coding, predicate: str, side: Laterality | None) -> Match:
-        equivalence = OF_PREDICATE.get(predicate, R4_RELATED)
-        products = (
-            () if side is None else (Attribute(LATERALITY, {"valueCoding": as_json(side.coding)}),)
-        )
-        canonical = join_canonical(self.url or "", self.version)
-        return Match(as_json(coding), RELATIONSHIP[equivalence], equivalence, canonical, products)
-
-
 def joined(first: Match, second: Match) -> Match | None:
     """Return the match of two maps in a row; `None` where their sides differ or one denies.
 
@@ -375,6 +378,8 @@ def joined(first: Match, second: Match) -> Match | None:
         first.products or second.products,
         (*first.depends_on, *second.depends_on),
         via=first.concept,
+        properties=second.properties,
+        comments=(*first.comments, *second.comments),
     )
 
 
@@ -396,9 +401,22 @@ def as_coding(value: Mapping[str, Any]) -> Coding:
     )
 
 
-def _found(matched: Iterable[Match], reasons: Sequence[str], nothing: str) -> Found:
+def _many(coding: Coding, value_set: str) -> str:
+    return f"'{coding.code}' is mapped to the codes of '{value_set}', and to none in particular"
+
+
+def no_match(origin: str | None, comment: str | None) -> Match:
+    """Return what R4 says of a code that was looked at and has no counterpart."""
+    comments = () if comment is None else (comment,)
+    return Match({}, NOT_RELATED, UNMATCHED, origin, comments=comments)
+
+
+def found_of(matched: Iterable[Match], reasons: Sequence[str], nothing: str) -> Found:
+    """Return matches, with the reason why none of them is a counterpart if that is so."""
     found = tuple(matched)
-    return Found(found) if found else Found(reason="; ".join(reasons) or nothing)
+    if any(match.relationship != NOT_RELATED for match in found):
+        return Found(found)
+    return Found(found, "; ".join(reasons) or (None if found else nothing))
 
 
 def _system(group: Mapping[str, Any], side: str) -> str | None:

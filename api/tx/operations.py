@@ -163,12 +163,14 @@ _TRANSLATED: Final = {
         "https://w3id.org/bodysite/CodeSystem/irma-anatomy",
     ),
     "code": ("The code (R5: sourceCode), or the word of Body Part Examined", "414"),
-    "version": ("Another version than the one that is mapped has no answer", ""),
+    "version": ("The version of the code; without one, the newest that is mapped", ""),
     "targetsystem": ("Only this system (R5: targetSystem)", ""),
     "reverse": ("true looks for the code among the targets (R5: targetCode)", ""),
     "url": ("Only this ConceptMap", ""),
     "source": ("Only maps for this value set (R5: sourceScope)", ""),
     "target": ("Only maps into this value set (R5: targetScope)", ""),
+    "field": ("Of a header word: the DICOM keyword that it stood in (or as dependency)", ""),
+    "modality": ("Of a header word: the modality of the image (or as dependency)", ""),
 }
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
@@ -274,7 +276,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         "ConceptMap",
         "translate",
-        lambda call: translate(call.parameters, call.context, call.service.crosswalk),
+        lambda call: translate(call.parameters, call.context),
         "From a code of one system to another: crosswalks, a site's maps, reference sets",
         _TRANSLATED,
         instance="url",

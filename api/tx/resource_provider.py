@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,20 +29,54 @@ from api.tx.text_filter import rank
 _HEADER_LEAVES_OUT: Final = frozenset({"concept", "text", "contained"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The concepts of a code system by code, and by code without case where that does not count."""
+
+    nodes: Mapping[str, Node]
+    folded: Mapping[str, Node]
+
+
 class ResourceProvider:
     """The provider of a CodeSystem resource in R5 form.
 
     Concepts come in the order of the resource, each before those inside it.
+
+    Parameters
+    ----------
+    resource
+        The resource; its concepts may be left out.
+    concepts
+        Makes them when somebody first asks for one.
     """
 
-    def __init__(self, resource: Json) -> None:
+    def __init__(
+        self, resource: Json, concepts: Callable[[], Iterable[Json]] | None = None
+    ) -> None:
         self._resource = resource
+        self._concepts = concepts
         self._names = PropertyNames.of(resource.get("property") or ())
-        self._nodes: dict[str, Node] = {}
-        self._add(resource.get("concept") or (), None)
-        self._nested = any(node.parents for node in self._nodes.values())
-        self._link_by_property()
-        self._folded = {} if self.case_sensitive else {c.lower(): n for c, n in self._nodes.items()}
+        self._lock = threading.Lock()
+        self._tree = self._grown(resource.get("concept") or ()) if concepts is None else None
+
+    @property
+    def _nodes(self) -> Mapping[str, Node]:
+        return self._whole().nodes
+
+    def _whole(self) -> _Tree:
+        """Return the concepts, made once: nodes are told apart by identity."""
+        if self._tree is None:
+            with self._lock:
+                if self._tree is None and self._concepts is not None:
+                    self._tree = self._grown(self._concepts())
+        assert self._tree is not None  # noqa: S101
+        return self._tree
+
+    def _grown(self, concepts: Iterable[Mapping[str, Any]]) -> _Tree:
+        nodes: dict[str, Node] = {}
+        _add(nodes, concepts)
+        self._link_by_property(nodes)
+        return _Tree(nodes, {} if self.case_sensitive else {c.lower(): n for c, n in nodes.items()})
 
     # What the code system says about itself
 
@@ -104,7 +140,8 @@ class ResourceProvider:
 
     def find(self, code: str) -> Concept | None:
         """Return the concept of `code`; its case is minded where the code system does so."""
-        node = self._nodes.get(code) or self._folded.get(code.lower())
+        tree = self._whole()
+        node = tree.nodes.get(code) or tree.folded.get(code.lower())
         return node.handle if node else None
 
     def why_unknown(self, code: str) -> str | None:
@@ -229,26 +266,13 @@ class ResourceProvider:
     def _selection(self, nodes: Iterable[Node]) -> ListSelection:
         return ListSelection(node.handle for node in nodes)
 
-    def _add(self, concepts: Iterable[Mapping[str, Any]], parent: Node | None) -> None:
-        # A stack and no recursion: a resource may nest as deep as its sender likes.
-        pending = [(concept, parent) for concept in reversed(tuple(concepts))]
-        while pending:
-            concept, above = pending.pop()
-            code = concept.get("code")
-            if not code:
-                continue
-            node = self._nodes.setdefault(code, Node(code, concept))
-            if above is not None:
-                link(above, node)
-            pending += [(inner, node) for inner in reversed(concept.get("concept") or ())]
-
-    def _link_by_property(self) -> None:
-        for node in self._nodes.values():
+    def _link_by_property(self, nodes: Mapping[str, Node]) -> None:
+        for node in nodes.values():
             for code in self._names.values(node.json, "parent"):
-                if (parent := self._nodes.get(_code_of(code))) is not None:
+                if (parent := nodes.get(_code_of(code))) is not None:
                     link(parent, node)
             for code in self._names.values(node.json, "child"):
-                if (child := self._nodes.get(_code_of(code))) is not None:
+                if (child := nodes.get(_code_of(code))) is not None:
                     link(node, child)
 
     def _all_designations(self, concept: Concept) -> Iterator[Designation]:
@@ -266,6 +290,23 @@ class ResourceProvider:
 
     def _json(self, concept: Concept) -> Mapping[str, Any]:
         return self._node(concept).json
+
+
+def _add(nodes: dict[str, Node], concepts: Iterable[Mapping[str, Any]]) -> None:
+    """Add concepts and those inside them, in order."""
+    # A stack and no recursion: a resource may nest as deep as its sender likes.
+    pending: list[tuple[Mapping[str, Any], Node | None]] = [
+        (concept, None) for concept in reversed(tuple(concepts))
+    ]
+    while pending:
+        concept, above = pending.pop()
+        code = concept.get("code")
+        if not code:
+            continue
+        node = nodes.setdefault(code, Node(code, concept))
+        if above is not None:
+            link(above, node)
+        pending += [(inner, node) for inner in reversed(concept.get("concept") or ())]
 
 
 def designation_of(entry: Mapping[str, Any], source: str | None = None) -> Designation:

@@ -1,28 +1,29 @@
 """`TerminologyService`: everything that a terminology request can see, gathered once a process.
 
-SNOMED CT releases side by side, the vocabularies that come with Bodysite, and a site's own
-resources, which are looked at anew whenever their library says that something has changed.
+SNOMED CT releases side by side, the vocabularies that come with Bodysite together with a site's own
+tables, which can be replaced while the service runs, and a site's own resources, which are looked
+at anew whenever their library says that something has changed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
-from api.tx.builtin import builtin_resources
+from api.tx.builtin import Shipped
 from api.tx.catalog import Builtin, Held
 from api.tx.context import Limits, Registry, StaticRegistry, TxContext, ValueSetResolver
 from api.tx.core_resources import core_resources
 from api.tx.implicit import implicit_value_set
+from api.tx.maps import BuiltinMap
 from api.tx.provider import CodeSystemProvider
 from api.tx.resource_provider import ResourceProvider
 from api.tx.resources_store import R4, R5, Owned, ResourceLibrary
 from api.tx.snomed import SnomedProvider
 from terminology.concept import SNOMED
-from terminology.crosswalk import Crosswalk
+from terminology.library import Terminology
 from terminology.release.index import ReleaseIndex
 
 Json = dict[str, Any]
@@ -36,8 +37,8 @@ class TerminologyService:
     ----------
     indexes
         SNOMED CT releases, the default first. All are addressed by their version URI.
-    crosswalk
-        The tables that come with Bodysite.
+    terminology
+        The tables that come with Bodysite and a site's own, and the readers over them.
     library
         A site's own resources; without one, none can be kept.
     """
@@ -45,37 +46,36 @@ class TerminologyService:
     def __init__(
         self,
         indexes: Sequence[ReleaseIndex],
-        crosswalk: Crosswalk,
+        terminology: Terminology,
         library: ResourceLibrary | None = None,
     ) -> None:
-        self.crosswalk = crosswalk
         self.library = library
         self.releases = tuple(SnomedProvider(index) for index in indexes)
         for provider in self.releases:
             # Made once now: the first requests would wait for them, and all others meanwhile.
             _ = provider.index.by_code
             _ = provider.properties
-        self.builtin = tuple(Builtin.of(one) for one in builtin_resources(crosswalk))
         self._own: _Own | None = None
         self._lock = threading.Lock()
-        # One provider a vocabulary, for both FHIR releases.
-        shared = [ResourceProvider(one.r5) for one in self.builtin if one.type == "CodeSystem"]
-        others = [one.r5 for one in self.builtin if one.type != "CodeSystem"]
-        self._base = {
-            release: StaticRegistry(
-                providers=(*self.releases, *shared),
-                resources=(*others, *core_resources(version)),
-                value_set_resolvers=(implicit_value_set,),
-                defaults={SNOMED: self.releases[0].version},
-            )
-            for release, version in FHIR_VERSIONS.items()
-        }
+        self._state = _State.of(self.releases, terminology)
 
-    @cached_property
+    def replace(self, terminology: Terminology) -> None:
+        """Serve other tables from now on.
+
+        Requests under way go on with what they have; the next one sees the new tables and all
+        that follows from them: code systems, value sets, concept maps and their versions.
+        """
+        self._state = _State.of(self.releases, terminology)
+
+    @property
+    def builtin(self) -> tuple[Builtin, ...]:
+        """What comes with Bodysite."""
+        return self._state.resources
+
+    @property
     def builtin_urls(self) -> frozenset[tuple[str, str]]:
-        """Type and url of what comes with Bodysite: no resource of a site may have the same."""
-        systems = {("CodeSystem", SNOMED)}
-        return frozenset(systems | {(one.type, one.r5["url"]) for one in self.builtin})
+        """Type and url of what no resource of a site may have the same of."""
+        return self._state.urls
 
     def held(self) -> tuple[Held, ...]:
         """Return every resource that can be read: those of Bodysite, then a site's own."""
@@ -93,7 +93,7 @@ class TerminologyService:
     def systems(self, release: str) -> list[str]:
         """Return the urls of the code systems that are here, SNOMED CT first."""
         found = [one.url for one in self.releases]
-        found += [one.r5["url"] for one in self.builtin if one.type == "CodeSystem"]
+        found += [one.head["url"] for one in self.builtin if one.type == "CodeSystem"]
         core = core_resources(FHIR_VERSIONS[release])
         found += [one["url"] for one in core if one["resourceType"] == "CodeSystem"]
         if self.library is not None:
@@ -103,7 +103,7 @@ class TerminologyService:
 
     def registry(self, release: str) -> Registry:
         """Return what is here for a request of a FHIR release."""
-        base = self._base[release]
+        base = self._state.base[release]
         if self.library is None:
             return base
         return _Deferred(base, self)
@@ -113,7 +113,7 @@ class TerminologyService:
 
         A site's own supplements are work for a request, and waited for too.
         """
-        base = self._base[release]
+        base = self._state.base[release]
         if self.library is None:
             return base
         held, now = self._own, self.library.unchanged()
@@ -155,6 +155,34 @@ class TerminologyService:
                 if held is None or held.counter != counter:
                     held = self._own = _Own.of(counter, resources, held)
         return held.registry
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What comes with Bodysite, as of one state of the tables; exchanged as a whole."""
+
+    resources: tuple[Builtin, ...]
+    urls: frozenset[tuple[str, str]]
+    base: Mapping[str, StaticRegistry]
+
+    @classmethod
+    def of(cls, releases: Sequence[SnomedProvider], terminology: Terminology) -> _State:
+        """Return the state of the tables of `terminology`."""
+        shipped = Shipped.of(terminology)
+        value_sets = [one.head for one in shipped.resources if one.type == "ValueSet"]
+        base = {
+            # One provider a vocabulary, for both FHIR releases.
+            release: StaticRegistry(
+                providers=(*releases, *shipped.providers),
+                resources=(*value_sets, *core_resources(version)),
+                value_set_resolvers=(implicit_value_set,),
+                defaults={SNOMED: releases[0].version},
+                maps=shipped.maps,
+            )
+            for release, version in FHIR_VERSIONS.items()
+        }
+        urls = frozenset({("CodeSystem", SNOMED), *shipped.urls})
+        return cls(shipped.resources, urls, base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +259,10 @@ class _Deferred:
     def concept_maps(self) -> Sequence[Json]:
         """Return all concept maps, the site's own first."""
         return [*self._own.concept_maps(), *self._base.concept_maps()]
+
+    def builtin_maps(self) -> Sequence[BuiltinMap]:
+        """Return the maps that come with Bodysite."""
+        return self._base.builtin_maps()
 
     def resolvers(self) -> Sequence[ValueSetResolver]:
         """Return what makes value sets of urls."""

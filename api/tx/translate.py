@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from api.errors import RequestError
@@ -16,7 +17,6 @@ from api.tx.implicit_maps import ImplicitMap, ImplicitMapping
 from api.tx.maps import (
     NOT_RELATED,
     Attribute,
-    CrosswalkMap,
     Found,
     Match,
     ResourceMap,
@@ -25,6 +25,7 @@ from api.tx.maps import (
     joined,
 )
 from api.tx.parameters import Parameters, parameter, parameters, value_of
+from api.tx.table_maps import AskedTable
 from api.tx.translation import (
     OPERATION,
     TranslationAsked,
@@ -36,7 +37,6 @@ from api.tx.translation import (
 from api.tx.validate import validate_value_set_code
 from api.tx.versions import join_canonical, matches, split_canonical, version_key
 from terminology.concept import SNOMED, Coding
-from terminology.crosswalk import Crosswalk
 from terminology.errors import UnknownSystemError
 from terminology.identifiers import check_sctid
 
@@ -105,7 +105,7 @@ def _advice(comment: str) -> Attribute:
     return Attribute("http://snomed.info/id/609331003", {"valueString": comment})
 
 
-def translate(request: Json, context: TxContext, crosswalk: Crosswalk) -> Json:
+def translate(request: Json, context: TxContext) -> Json:
     """Return the answer to $translate, a Parameters resource in R5 form.
 
     Raises
@@ -117,14 +117,14 @@ def translate(request: Json, context: TxContext, crosswalk: Crosswalk) -> Json:
     """
     given = Parameters.of(request)
     asked = asked_of(given)
-    named = _named(given, context, crosswalk, asked)
+    named = _named(given, context, asked)
     negative: Json | None = None
     unknown: UnknownSystemError | None = None
     for coding in asked.codings:
         if coding.system == SNOMED and coding.code.isascii() and coding.code.isalnum():
             check_sctid(coding.code, where=f"{OPERATION} code")
         try:
-            answer = _answer(coding, asked, named, context, crosswalk)
+            answer = _answer(coding, asked, named, context)
         except UnknownSystemError as error:
             # Any coding of a CodeableConcept may be the one that is mapped.
             unknown = unknown or error
@@ -142,14 +142,13 @@ def _answer(
     asked: TranslationAsked,
     named: Sequence[Translator] | None,
     context: TxContext,
-    crosswalk: Crosswalk,
 ) -> Json:
-    maps = list(_all_maps(context, crosswalk, asked) if named is None else named)
+    maps = list(_all_maps(context, asked) if named is None else named)
     if named is None:
         _check_known(coding, maps, context)
     found = _direct(coding, asked, maps, context, named is not None)
     message = None
-    if not found.matches and named is None and asked.other is not None:
+    if not any(match.concept for match in found.matches) and named is None and asked.other:
         scopes = _Scopes(asked, context)
         starts = [one for one in maps if scopes.takes(one, coding)]
         joined_ = Found(_chained(coding, asked.other, starts, maps))
@@ -191,11 +190,11 @@ def _direct(
         matched += found.matches
         if found.reason is not None and found.reason not in reasons:
             reasons.append(found.reason)
+    reasons = list(dict.fromkeys(reasons))
     if matched:
         if not asked.reverse and len({match.origin for match in matched}) > 1:
             matched.sort(key=lambda match: match.rank)
-        return Found(tuple(matched))
-    reasons = list(dict.fromkeys(reasons))
+        return Found(tuple(matched), "; ".join(reasons) or None)
     system = f"nothing is mapped {'from' if asked.reverse else 'to'} '{asked.other}'"
     nothing = system if asked.other else f"no map has '{coding.code}' of '{coding.system}'"
     return Found(reason="; ".join(reasons) or nothing)
@@ -215,8 +214,8 @@ def _of_map(
     if asked.other is not None:
         if one.leads(asked.other, coding.system):
             return one.reverse(coding, asked.other)
-    elif coding.system == SNOMED and isinstance(one, CrosswalkMap):
-        # Every table ends in SNOMED CT, so a SNOMED CT code can only mean the way back.
+    elif isinstance(one, AskedTable) and coding.system in one.targets:
+        # Tables only lead to SNOMED CT and DICOM, so that a code of those means the way back.
         return one.reverse(coding, None)
     if named:
         return Found(reason=f"the ConceptMap does not map from '{coding.system}'")
@@ -250,6 +249,8 @@ def _chained(
         if not one.leads(coding.system, SNOMED) or coding.system == SNOMED:
             continue
         for first in one.forward(coding, SNOMED).matches:
+            if first.relationship == NOT_RELATED:
+                continue
             middle = as_coding({**first.concept, "version": None})
             for two in onward:
                 leads = two.leads(SNOMED, target)
@@ -268,14 +269,14 @@ def _chained(
 
 
 def _named(
-    given: Parameters, context: TxContext, crosswalk: Crosswalk, asked: TranslationAsked
+    given: Parameters, context: TxContext, asked: TranslationAsked
 ) -> list[Translator] | None:
     """Return the map that the request names or brings along; `None` when it names none."""
     if "conceptMap" in given:
         inline = given.resource("conceptMap")
         if inline is None or inline.get("resourceType") != "ConceptMap":
             raise wrong("conceptMap", "is no ConceptMap", "a ConceptMap resource")
-        return [ResourceMap(inline, asked.dependencies)]
+        return [ResourceMap(inline, asked.dependencies, holds=partial(_in_value_set, context))]
     canonical = given.text("url")
     if canonical is None:
         if "conceptMapVersion" in given:
@@ -283,7 +284,7 @@ def _named(
         return None
     url, version = split_canonical(canonical)
     version = given.text("conceptMapVersion") or version
-    builtin = [one for one in _tables(crosswalk) if one.url == url]
+    builtin = [one for one in _builtin(context, asked, alone=True) if one.url == url]
     if builtin and version in (None, builtin[0].version):
         return list(builtin)
     found = _resource_maps(join_canonical(url, version), context, asked.dependencies)
@@ -292,7 +293,7 @@ def _named(
     implicit = implicit_concept_map(url, version, context)
     if implicit is not None:
         return [ImplicitTranslator(implicit)]
-    known = [str(one.url) for one in _tables(crosswalk)]
+    known = [str(one.url) for one in context.registry.builtin_maps()]
     raise RequestError(
         f"{OPERATION} url",
         f"'{canonical}' is no ConceptMap here",
@@ -303,11 +304,9 @@ def _named(
     )
 
 
-def _all_maps(
-    context: TxContext, crosswalk: Crosswalk, asked: TranslationAsked
-) -> Iterator[Translator]:
+def _all_maps(context: TxContext, asked: TranslationAsked) -> Iterator[Translator]:
     """Yield every map of the server and the request."""
-    tables = {one.url: one for one in _tables(crosswalk)}
+    tables = {one.url: one for one in _builtin(context, asked, alone=False)}
     by_url: dict[str | None, list[ResourceMap]] = defaultdict(list)
     for made in _held(context, asked.dependencies):
         if made.url not in tables:
@@ -348,10 +347,11 @@ class _Scopes:
         inside = [
             match
             for match in found.matches
-            if self._holds(wanted, match.concept.get("system", ""), match.concept.get("code", ""))
+            if not match.concept
+            or self._holds(wanted, match.concept.get("system", ""), match.concept.get("code", ""))
         ]
         if inside:
-            return Found(tuple(inside))
+            return Found(tuple(inside), found.reason)
         codes = [str(match.concept.get("code", "")) for match in found.matches]
         return Found(reason=self.why_not(codes, wanted))
 
@@ -364,16 +364,8 @@ class _Scopes:
 
     def _holds(self, value_set: str, system: str, code: str) -> bool:
         key = (value_set, system, code)
-        if key not in self._known and self._context.value_set(value_set) is None:
-            self._known[key] = False
         if key not in self._known:
-            request = parameters(
-                parameter("url", "uri", value_set),
-                parameter("system", "uri", system),
-                parameter("code", "code", code),
-            )
-            answer = Parameters.of(validate_value_set_code(request, self._context))
-            self._known[key] = answer.flag("result")
+            self._known[key] = _in_value_set(self._context, value_set, system, code)
         return self._known[key]
 
 
@@ -394,8 +386,9 @@ def _implicit(context: TxContext, asked: TranslationAsked) -> Iterator[ImplicitT
             yield ImplicitTranslator(implicit)
 
 
-def _tables(crosswalk: Crosswalk) -> list[CrosswalkMap]:
-    return [CrosswalkMap(crosswalk, system) for system in crosswalk.systems]
+def _builtin(context: TxContext, asked: TranslationAsked, *, alone: bool) -> list[Translator]:
+    """Return the maps that come with Bodysite, as the request sees them."""
+    return [one.asked(asked.dependencies, alone=alone) for one in context.registry.builtin_maps()]
 
 
 def _resource_maps(
@@ -412,10 +405,25 @@ def _resource_maps(
 
 def _held(context: TxContext, dependencies: Json | None) -> Iterator[ResourceMap]:
     """Yield the maps of the request, then those of the server, which last."""
+    holds = partial(_in_value_set, context)
     for resource in context.own.concept_maps:
-        yield ResourceMap(resource, dependencies)
+        yield ResourceMap(resource, dependencies, holds=holds)
     for resource in context.registry.concept_maps():
-        yield ResourceMap(resource, dependencies, lasting=True)
+        yield ResourceMap(resource, dependencies, lasting=True, holds=holds)
+
+
+def _in_value_set(context: TxContext, value_set: str, system: str, code: str) -> bool:
+    """Return whether a code is in a value set; one that is not here holds nothing."""
+    url, version = split_canonical(value_set)
+    if context.value_set(url, version) is None:
+        return False
+    request = parameters(
+        parameter("url", "uri", url),
+        parameter("valueSetVersion", "string", version) if version else None,
+        parameter("system", "uri", system),
+        parameter("code", "code", code),
+    )
+    return Parameters.of(validate_value_set_code(request, context)).flag("result")
 
 
 def _newest(maps: Sequence[ResourceMap]) -> list[ResourceMap]:
@@ -426,15 +434,19 @@ def _newest(maps: Sequence[ResourceMap]) -> list[ResourceMap]:
 
 def _check_known(coding: Coding, maps: Sequence[Translator], context: TxContext) -> None:
     """Refuse a code system that neither a map nor a code system here has."""
-    known = any(one.leads(coding.system, None) or one.leads(coding.system, SNOMED) for one in maps)
+    known = any(
+        one.leads(coding.system, None)
+        or one.leads(coding.system, SNOMED)
+        or (isinstance(one, AskedTable) and coding.system in one.targets)
+        for one in maps
+    )
     if known or coding.system == SNOMED or context.code_system(coding.system) is not None:
         return
     if any(one.reverse(coding, None).matches for one in maps):
         return
-    systems = sorted({one.get("url", "") for one in context.concept_maps()})
     raise UnknownSystemError(
         f"{OPERATION} system",
         f"'{coding.system}' is not mapped from",
-        f"a code system that a ConceptMap here maps from ({len(systems)} maps)",
+        f"a code system that a ConceptMap here maps from ({len(maps)} maps)",
         "Search for ConceptMap, or send one as tx-resource.",
     )

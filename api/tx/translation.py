@@ -17,6 +17,8 @@ VIA: Final = "https://w3id.org/bodysite/ConceptMap#via"
 OPERATION: Final = "$translate"
 _SOURCES: Final = ("coding", "sourceCoding", "codeableConcept", "sourceCodeableConcept")
 _TARGETS: Final = ("targetCoding", "targetCodeableConcept", "targetCode")
+# Dependencies of header words that may be sent as parameters of their own.
+_PLAIN_DEPENDENCIES: Final = ("field", "modality")
 # Names that only R4 has; a request with one of them wants its answer in R4's words.
 _R4_NAMES: Final = frozenset(
     {"code", "coding", "codeableConcept", "source", "target", "targetsystem", "reverse"}
@@ -100,6 +102,9 @@ def _dependencies(given: Parameters) -> Json:
         value = parts.get("value") or parts.get("concept")
         if isinstance(name, str) and value is not None:
             found[name] = value
+    for name in _PLAIN_DEPENDENCIES:
+        if text := given.text(name):
+            found[name] = text
     return found
 
 
@@ -128,26 +133,39 @@ def wrong(name: str, what: str, expected: str) -> RequestError:
 
 
 def match_part(match: Match) -> Json:
-    """Return one match, with the words of both releases."""
+    """Return one match, with the words of both releases.
+
+    Beside what FHIR has: ``confidence``, from 0 to 1, and ``comment``, what the match rests on.
+    """
     made = [
         parameter("relationship", "code", match.relationship),
         parameter("equivalence", "code", match.equivalence),
-        parameter("concept", "Coding", match.concept),
     ]
+    if match.concept:
+        made.append(parameter("concept", "Coding", match.concept))
     if match.origin:
         made.append(parameter("originMap", "canonical", match.origin))
     for name, attributes in (("product", match.products), ("dependsOn", match.depends_on)):
         for one in attributes:
             value = {"name": "value", **one.value}
             made.append(part(name, parameter("attribute", "uri", one.uri), value))
+    for one in match.properties:
+        made.append(
+            part("property", parameter("uri", "uri", one.uri), {"name": "value", **one.value})
+        )
     if match.via is not None:
         value = parameter("value", "Coding", match.via)
         made.append(part("property", parameter("uri", "uri", VIA), value))
+    if match.confidence is not None:
+        made.append(parameter("confidence", "decimal", match.confidence))
+    made += [parameter("comment", "string", comment) for comment in match.comments]
     return part("match", *made)
 
 
 def to_r5(answer: Json) -> Json:
-    """Return the answer without R4's words."""
+    """Return the answer without R4's words, and without matches that have no concept."""
+    kept = [one for one in answer["parameter"] if one["name"] != "match" or _has_concept(one)]
+    answer = {**answer, "parameter": kept}
     return _with_parts(answer, lambda parts: [one for one in parts if one["name"] != "equivalence"])
 
 
@@ -174,6 +192,10 @@ def to_r4(answer: Json, request: Json) -> Json:
         return made
 
     return _with_parts(answer, change)
+
+
+def _has_concept(match: Json) -> bool:
+    return any(one["name"] == "concept" for one in match["part"])
 
 
 def _renamed(one: Json) -> Json:

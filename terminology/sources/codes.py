@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from terminology.annotation import Evidence
 from terminology.concept import Coding
-from terminology.crosswalk import DICOM_BODY_PART, IRMA_ANATOMY, UMLS, UNIFESP
-from terminology.identifiers import irma_anatomy_part
+from terminology.crosswalk import DICOM_BODY_PART, UMLS, UNIFESP
+from terminology.sources.dicom import FMA, ICD_O_3, RADLEX, UBERON, code_of
+from terminology.sources.irma import IRMA
+from terminology.sources.irma_reading import IRMA_SYSTEMS, read_irma
 from terminology.sources.reading import CodeReading
+from terminology.sources.umls import read_umls
+from terminology.sources.unifesp import read_unifesp
 
 if TYPE_CHECKING:
     from terminology.crosswalk import Crosswalk
+    from terminology.words import Region
 
-IRMA: Final = "https://w3id.org/bodysite/CodeSystem/irma"
 # The names that commands take.
-SYSTEMS: Final = {"dicom": DICOM_BODY_PART, "irma": IRMA, "umls": UMLS, "unifesp": UNIFESP}
+SYSTEMS: Final = {
+    "dicom": DICOM_BODY_PART,
+    "fma": FMA,
+    "icd-o-3": ICD_O_3,
+    "irma": IRMA,
+    "radlex": RADLEX,
+    "uberon": UBERON,
+    "umls": UMLS,
+    "unifesp": UNIFESP,
+}
+_NO_REGIONS: Final[Mapping[frozenset[str], Region]] = MappingProxyType({})
 
 
 class CodeReader:
@@ -25,10 +41,17 @@ class CodeReader:
     ----------
     crosswalk
         The tables.
+    regions
+        Which concepts together are one concept, for strings of several labels.
     """
 
-    def __init__(self, crosswalk: Crosswalk) -> None:
+    def __init__(
+        self,
+        crosswalk: Crosswalk,
+        regions: Mapping[frozenset[str], Region] = _NO_REGIONS,
+    ) -> None:
         self._crosswalk = crosswalk
+        self._regions = regions
 
     def read(self, system: str, value: str, version: str | None = None) -> CodeReading:
         """Return what `value` says as a code of `system`.
@@ -41,12 +64,17 @@ class CodeReader:
             No table maps from the system.
         """
         uri = SYSTEMS.get(system, system)
-        if uri == IRMA:
-            return self._single(IRMA_ANATOMY, irma_anatomy_part(value), version)
+        if uri in IRMA_SYSTEMS:
+            return read_irma(self._crosswalk, uri, value, version)
+        if uri == UNIFESP:
+            return read_unifesp(self._crosswalk, self._regions, value, version)
+        if uri == UMLS:
+            return read_umls(self._crosswalk, value, version)
         return self._single(uri, value, version)
 
     def _single(self, system: str, value: str, version: str | None) -> CodeReading:
-        answer = self._crosswalk.translate(Coding(system, value, version=version))
+        code = code_of(system, value) or value
+        answer = self._crosswalk.translate(Coding(system, code, version=version))
         body = tuple(target for target in answer.targets if target.category is None)
         sides = {target.laterality for target in body}
         evidence = tuple(Evidence(system, (value,), target.rows) for target in answer.targets)

@@ -82,7 +82,8 @@ def test_json_has_the_keys_of_the_contract(tmp_path: Path) -> None:
     assert found["file"] == str(path)
     assert found["sop_instance_uid"] == f"{ROOT}.1"
     (site,) = found["examined"]
-    assert site.keys() == {"code", "display", "laterality", "confidence", "source"}
+    assert site.keys() == {"code", "display", "laterality", "confidence", "sided", "source"}
+    assert site["sided"] == {"code": "85151006", "display": "Left hand"}
     assert (site["code"], site["laterality"], site["source"]) == ("85562004", "left", "header")
     assert (found["laterality"], found["relation"]) == ("left", "HEADER_ONLY")
     assert found["error"] is None

@@ -84,6 +84,13 @@ def test_medplum_and_lantana_accept_everything_that_the_service_says(address: st
         "/Observation": {"_include": "Observation:derived-from"},
         "/SearchParameter": {},
         "/ConceptMap": {},
+        "/CodeSystem": {"_count": "100"},
+        "/ValueSet": {"_count": "100"},
+        "/ConceptMap/header-words/$translate": {
+            "system": "https://w3id.org/bodysite/CodeSystem/header-words",
+            "code": "HAND LI a.p.",
+        },
+        "/CodeSystem/irma/$lookup": {"code": "1121-120-930-700"},
         "/CodeSystem/$lookup": {"system": "http://snomed.info/sct", "code": "85562004"},
         "/CodeSystem/$subsumes": {
             "system": "http://snomed.info/sct",

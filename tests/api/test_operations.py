@@ -256,13 +256,29 @@ def test_a_form_is_no_parameters_resource(client: Client) -> None:
     assert answer.status_code == 415
 
 
-def test_translate_keeps_the_versions_of_a_code_system_apart(client: Client) -> None:
-    # In the list of 2003 IRMA 462 is the humero-scapular joint, in that of 2008 the left one.
-    path = "ConceptMap/$translate"
-    assert values(ask(client, path, system=IRMA, code="462", version="2008"), "result") == [True]
-    other = ask(client, path, system=IRMA, code="462", version="2003")
-    assert values(other, "result") == [False]
-    assert "'2003' is not mapped; expected '2008'" in values(other, "message")[0]
+@pytest.mark.parametrize(
+    ("version", "target", "origin"),
+    [
+        # 463 is the acromio-scapula joint in the list of 2003, the right shoulder joint in 2008's.
+        ("2003", "85856004", "irma-anatomy-2003"),
+        ("2008", "720593001", "irma-anatomy-2008"),
+        (None, "720593001", "irma-anatomy-2008"),
+    ],
+)
+def test_translate_keeps_the_versions_of_a_code_system_apart(
+    client: Client, version: str | None, target: str, origin: str
+) -> None:
+    asked = {} if version is None else {"version": version}
+    answer = ask(client, "ConceptMap/$translate", system=IRMA, code="463", **asked)
+    match = parts(values(answer, "match")[0])
+    assert match["concept"]["code"] == target
+    assert match["source"].partition("|")[0].rpartition("/")[2] == origin
+
+
+def test_a_version_that_nothing_maps_from_has_no_answer(client: Client) -> None:
+    answer = ask(client, "ConceptMap/$translate", system=IRMA, code="463", version="1999")
+    assert values(answer, "result") == [False]
+    assert values(answer, "message") == ["version '1999' is not mapped; expected '2003' or '2008'"]
 
 
 def test_any_coding_of_a_codeable_concept_may_translate(client: Client) -> None:

@@ -344,7 +344,7 @@ def test_table_is_clean_text(name):
     text = (MAPPINGS / name).read_bytes().decode("utf-8")
     assert text.endswith("\n")
     assert "\r" not in text
-    assert '"' not in text
+    assert '"' not in "".join(line for line in text.splitlines() if not line.startswith("#"))
     for row in rows(name):
         assert None not in row
         assert all(cell is not None and cell == cell.strip() for cell in row.values()), row

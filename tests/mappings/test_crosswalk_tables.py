@@ -12,7 +12,7 @@ import pytest
 from terminology import sssom
 from terminology.concept import Laterality
 from terminology.graph import BodyStructureGraph
-from terminology.identifiers import cui_problem, irma_anatomy_problem, sctid_problem
+from terminology.identifiers import cui_problem, irma_problem, sctid_problem
 from terminology.mapping import BROAD, CLOSE, EXACT, MappingSet, SemanticMapping
 from terminology.tables import mappings_folder
 
@@ -218,7 +218,7 @@ def test_the_2008_list_has_268_codes() -> None:
 
 def test_every_irma_code_of_2008_is_decided_and_no_other() -> None:
     subjects = {local(row.subject_id) for row in table(IRMA).mappings}
-    assert [code for code in sorted(subjects) if irma_anatomy_problem(code)] == []
+    assert [code for code in sorted(subjects) if irma_problem(code, 3)] == []
     assert subjects == IRMA_CODES
 
 
@@ -289,7 +289,7 @@ IRMA_GOLD = [
     ("451", BROAD, "40983000", LEFT, "2008: left upper arm; 2003: distal upper arm"),
     ("462", EXACT, "720592006", LEFT, "2008: left shoulder joint"),
     ("463", EXACT, "720593001", RIGHT, "2008: right shoulder joint; 2003: acromioclavicular"),
-    ("465", CLOSE, "724204008", RIGHT, "acromio-scapula joint read as acromioclavicular"),
+    ("465", EXACT, "724204008", RIGHT, "acromio-scapula joint read as acromioclavicular"),
     ("5", EXACT, "816094009", None, "the current DICOM code of CHEST"),
     ("514", BROAD, "113197003", RIGHT, "ribs: right comes first"),
     ("515", BROAD, "113197003", LEFT, "ribs: left comes second"),

@@ -198,7 +198,8 @@ def test_check_reads_every_table_and_prints_the_figures(run):
 
 def test_the_reader_keeps_its_figures_on_the_observed_values(run):
     out = run("mappings", "check", "--json")[1]
-    figures = json.loads(out.splitlines()[-1])
+    records = [json.loads(line) for line in out.splitlines()]
+    figures = next(one for one in records if "total" in one and "reference" not in one)
     assert figures["total"] == 341
     assert figures["right"] / figures["total"] >= 0.85
     assert figures["wrong"] / figures["total"] <= 0.02
@@ -260,11 +261,235 @@ def test_check_fix_restores_the_canonical_form(run, tables):
             for name in ("info", "lookup", "subsumes", "expand", "search", "history")
         ),
         ("mappings",),
-        ("mappings", "check"),
-        ("mappings", "export"),
+        ("scan",),
+        *(
+            ("mappings", name)
+            for name in (
+                "check",
+                "export",
+                "add",
+                "remove",
+                "undo",
+                "log",
+                "review",
+                "import",
+                "import-umls",
+            )
+        ),
     ],
 )
 def test_every_command_has_help(run, arguments):
     status, out, _ = run(*arguments, "--help")
     assert status == 0
     assert "Usage: " in out
+
+
+def test_check_says_what_each_table_decides(run):
+    status, out, _ = run("mappings", "check", "--json")
+    assert status == 0
+    tables = {one["table"]: one for one in map(json.loads, out.splitlines()) if "table" in one}
+    irma = tables["irma-anatomy-2008.sssom.tsv"]
+    assert irma["subjects"] == 268
+    assert irma["mapped"] + irma["no_match"] + irma["refused"] == 268
+    assert irma["regions"]["upper limb"] > 20
+    cuis = tables["umls-cui.sssom.tsv"]
+    assert cuis["refused"] > 0
+    assert cuis["mapped"] + cuis["no_match"] + cuis["refused"] == cuis["subjects"]
+
+
+def test_check_reads_each_table_once(run, monkeypatch):
+    from terminology import sssom
+
+    read, original = [], sssom.read
+
+    def counted(path):
+        read.append(path.name)
+        return original(path)
+
+    monkeypatch.setattr(sssom, "read", counted)
+    assert run("mappings", "check")[0] == 0
+    assert len(read) == len(set(read))
+
+
+REFERENCE = {
+    "legacy_header_values.csv": (
+        "value,language,field,kind,sct,meaning,ambiguous_value,note,source,also_acceptable\n"
+        "Hand,en,x,observed,85562004,Hand,0,,s,\n"
+        "Hand,en,x,observed,56459004,Foot,1,,s,\n"
+        "KNIE,de,x,synonym,70258002,Ankle joint,0,,s,\n"
+        "Qwertz,de,x,synonym,70258002,Ankle joint,0,,s,\n"
+        "linke Hand,de,x,synonym,85151006,Left hand,0,,s,\n"
+    ),
+    "irma_axes.csv": (
+        "axis,code,parent_code,level,text,code_version,other_version,source\n"
+        "anatomical,414,41,3,left hand,2008,absent,s\n"
+        "anatomical,zzz,,3,none,2008,absent,s\n"
+    ),
+    "unifesp_labels.csv": "code,label\n0,Abdomen\n99,None\n",
+    "dicom_body_part_examined.csv": (
+        "body_part_examined,sct\nHAND,85562004\nFOOT,85562004\nNOSUCH,85562004\nCHEST,51185008\n"
+    ),
+    "roco_cuis.csv": (
+        "cui,images_test,images_validation\nC0376152,1529,1514\nC0018563,10,5\nC9999999,1,0\n"
+    ),
+    "cui_sct_candidates.csv": (
+        "cui,sct\nC0018563,85562004\nC9999999,85562004\nC0376152,14016003\n"
+    ),
+}
+
+
+def test_check_compares_with_reference_files(run, tmp_path, monkeypatch):
+    folder = tmp_path / "reference"
+    folder.mkdir()
+    for name, text in REFERENCE.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    status, out, _ = run("mappings", "check", "--json", "--reference", str(folder))
+    assert status == 0
+    found = {
+        one["reference"]: one for one in map(json.loads, out.splitlines()) if "reference" in one
+    }
+    values = found["header values"]
+    assert (values["total"], values["right"], values["wrong"], values["none"]) == (4, 2, 1, 1)
+    assert values["values that sources give two parts"] == 1
+    assert found["header values, kind synonym"]["total"] == 3
+    assert found["header values, language en"]["right"] == 1
+    assert found["IRMA anatomical codes, list of 2008"]["decided"] == 1
+    assert found["UNIFESP labels"]["decided"] == 1
+    terms = found["DICOM terms of Body Part Examined"]
+    assert (terms["equal"], terms["another concept"], terms["no target"]) == (2, 1, 1)
+    cuis = found["anatomical CUIs of ROCO"]
+    assert (cuis["CUIs"], cuis["decided"], cuis["mapped"]) == (3, 2, 1)
+    assert (cuis["image mentions"], cuis["of decided CUIs"]) == (3059, 3058)
+    pairs = found["open CUI to SNOMED CT pairs"]
+    assert (pairs["equal"], pairs["no target"], pairs["not decided"]) == (1, 1, 1)
+    monkeypatch.setenv("BODYSITE_SHARED", str(tmp_path))
+    assert "IRMA anatomical codes, list of 2008: 2 codes, 1 decided" in run("mappings", "check")[1]
+
+
+def test_check_refuses_a_reference_file_of_another_kind(run, tmp_path):
+    (tmp_path / "roco_cuis.csv").write_text("code\nx\n")
+    status, _, err = run("mappings", "check", "--reference", str(tmp_path))
+    assert status == 2
+    assert "roco_cuis.csv: there is no column 'cui'" in err
+
+
+JANE = ("--author", "person:jane")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder for a site's own tables, named by the environment; nothing is in it yet."""
+    folder = tmp_path / "site"
+    monkeypatch.setenv("BODYSITE_MAPPINGS", str(folder))
+    return folder
+
+
+def test_a_decision_is_added_listed_undone(run, site):
+    status, out, err = run("mappings", "add", "QWX LI", "82169009", *JANE)
+    assert status == 0
+    assert out == "+ 'QWX LI': 72696002 |Knee|, left\n"
+    assert "note: 82169009 |Left knee| is kept as 72696002 |Knee|, left" in err
+    assert run("mappings", "add", "qwx_li", "72696002", "--side", "left", *JANE)[1] == (
+        "decided already, nothing changed\n"
+    )
+    listed = json.loads(run("mappings", "review", "--json")[1])
+    assert listed["sites"] == [{"code": "72696002", "display": "Knee", "laterality": "left"}]
+    assert (listed["author"], listed["state"]) == ("person:jane", "adds")
+    assert "+ 'QWX LI'" in run("mappings", "log")[1]
+    assert run("mappings", "undo", *JANE)[1].startswith("edit 1 undone (add)\n- 'QWX LI'")
+    assert run("mappings", "review")[1] == ""
+    entry = json.loads(run("mappings", "log", "--json", "--limit", "1")[1])
+    assert (entry["action"], entry["undoes"]) == ("undo", 1)
+    status, _, err = run("mappings", "undo", *JANE)
+    assert (status, "nothing to undo" in err) == (2, True)
+
+
+def test_what_overrides_a_shipped_row_is_said(run, site):
+    err = run("mappings", "add", "KNIE", "70258002", *JANE)[2]
+    assert "note: overrides the shipped rows, which say 72696002 |Knee|" in err
+    assert "overrides the shipped rows" in run("mappings", "review")[1]
+    assert run("mappings", "remove", "knie", *JANE)[1] == "- 'KNIE': 70258002 |Ankle joint|\n"
+
+
+def test_map_knows_the_decisions(run, site):
+    run("mappings", "add", "QWX", "72696002", *JANE)
+    run("mappings", "add", "CHEST", "--no-site", "--field", "BodyPartExamined", *JANE)
+    (answer,) = map(json.loads, run("map", "--json", "QWX")[1].splitlines())
+    assert answer["sites"][0]["code"] == "72696002"
+    (answer,) = map(
+        json.loads, run("map", "--json", "--field", "BodyPartExamined", "CHEST")[1].splitlines()
+    )
+    assert answer["sites"] == []
+    assert json.loads(run("map", "--json", "CHEST")[1])["sites"][0]["code"] == "816094009"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("add", "x"), "expected either CODE or --no-site"),
+        (("add", "x", "85562004", "--no-site"), "expected either CODE or --no-site"),
+        (("add", "x", "85562005"), "fails the SNOMED CT check digit"),
+        (("add", "x", "85562004", "--author", "bob"), "'bob' identifies nobody"),
+        (("remove", "x"), "there is no such folder"),
+        (("review", "--out", "x.csv"), "go with --report"),
+        (("import", "none.csv"), "does not exist"),
+    ],
+)
+def test_a_wrong_command_decides_nothing(run, site, arguments, message):
+    author = () if "--author" in arguments or arguments[0] == "log" else JANE
+    status, _, err = run("mappings", *arguments, *author)
+    assert status == 2
+    assert message in err
+    assert not site.exists()
+
+
+def test_nobody_decides_anonymously(run, site, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("BODYSITE_AUTHOR", raising=False)
+    status, _, err = run("mappings", "add", "x", "85562004")
+    assert status == 2
+    assert "--author: nobody is named" in err
+    monkeypatch.setenv("BODYSITE_AUTHOR", "0000-0002-1825-0097")
+    assert run("mappings", "add", "x", "85562004")[0] == 0
+
+
+def test_a_folder_must_be_named(run, monkeypatch):
+    monkeypatch.delenv("BODYSITE_MAPPINGS", raising=False)
+    status, _, err = run("mappings", "add", "x", "85562004", *JANE)
+    assert status == 2
+    assert "--mappings" in err
+
+
+def test_check_looks_at_the_own_tables_too(run, site):
+    run("mappings", "add", "QWX", "72696002", *JANE)
+    status, out, _ = run("mappings", "check")
+    assert status == 0
+    assert "site/header-words.sssom.tsv: 1 rows, ok" in out
+    table = site / "header-words.sssom.tsv"
+    good = table.read_text(encoding="utf-8")
+    table.write_text(good.replace("snomedct:72696002", "snomedct:404684003"), encoding="utf-8")
+    status, out, _ = run("mappings", "check")
+    assert status == 1
+    assert "'snomedct:404684003'; expected a body structure of" in out
+    table.write_text(good + good.splitlines()[-1].replace("QWX", "AAA") + "\n", encoding="utf-8")
+    assert run("mappings", "check")[0] == 1
+    assert "rewritten: header-words.sssom.tsv" in run("mappings", "check", "--fix")[2]
+    assert run("mappings", "check")[0] == 0
+
+
+def test_own_tables_are_exported(run, site):
+    run("mappings", "add", "QWX", "72696002", "--field", "StudyDescription", *JANE)
+    sssom_text = run("mappings", "export", "--format", "sssom")[1]
+    assert sssom_text == (site / "header-words.sssom.tsv").read_text(encoding="utf-8")
+    row = next(csv.DictReader(run("mappings", "export", "--format", "csv")[1].splitlines()))
+    assert (row["code"], row["sct"], row["field"]) == ("QWX", "72696002", "StudyDescription")
+    concept_map = json.loads(run("mappings", "export")[1])
+    assert concept_map["resourceType"] == "ConceptMap"
+    assert concept_map["group"][0]["element"][0]["target"][0]["code"] == "72696002"
+
+
+def test_export_of_nothing_is_refused(run, site):
+    site.mkdir()
+    status, _, err = run("mappings", "export")
+    assert status == 2
+    assert "holds no table" in err

@@ -14,7 +14,7 @@ from terminology.errors import DicomError
 from terminology.header import HeaderReader
 from terminology.instance import instance_of
 from terminology.library import load_terminology
-from terminology.statements import TRUST
+from terminology.settings import TRUST
 
 LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 KNEE, CHEST, ANKLE, HAND = "72696002", "816094009", "70258002", "85562004"

@@ -4,8 +4,7 @@ from terminology.errors import IdentifierError
 from terminology.identifiers import (
     check_sctid,
     cui_problem,
-    irma_anatomy_part,
-    irma_anatomy_problem,
+    irma_problem,
     sctid_problem,
 )
 
@@ -57,15 +56,15 @@ def test_cui_pattern(code, good):
 
 
 @pytest.mark.parametrize(
-    ("code", "good"), [("4", True), ("21a", True), ("4150", False), ("", False), ("4A", False)]
+    ("code", "width", "good"),
+    [
+        ("4", 3, True),
+        ("21a", 3, True),
+        ("4150", 3, False),
+        ("1121", 4, True),
+        ("", 3, False),
+        ("4A", 3, False),
+    ],
 )
-def test_irma_anatomy_pattern(code, good):
-    assert (irma_anatomy_problem(code) is None) is good
-
-
-@pytest.mark.parametrize(
-    ("code", "part"),
-    [("1121-120-943-700", "943"), ("943", "943"), ("1121-120-943", "1121-120-943")],
-)
-def test_anatomical_part_of_a_whole_irma_code(code, part):
-    assert irma_anatomy_part(code) == part
+def test_irma_pattern(code, width, good):
+    assert (irma_problem(code, width) is None) is good

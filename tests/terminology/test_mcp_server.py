@@ -74,6 +74,23 @@ def test_translate_goes_both_ways(server):
     assert "414" in {one["code"] for one in back["targets"] if one["system"] == system}
 
 
+def test_a_whole_irma_code_is_translated_by_all_its_axes(server):
+    found = answer(server, "translate", system="irma", code="1121-120-414-700")
+    assert [one["code"] for one in found["targets"][:2]] == ["85151006", "85562004"]
+    assert {"modality", "plane", "body-system"} <= {one["category"] for one in found["targets"]}
+    assert (found["laterality"], found["view"]["code"]) == ("left", "399348003")
+    assert [part["code"] for part in found["parts"]] == ["1121", "120", "414", "700"]
+    assert found["reason"] is None
+
+
+@pytest.mark.parametrize(("version", "code"), [("2003", "85856004"), (None, "720593001")])
+def test_a_code_is_translated_as_its_version_means_it(server, version, code):
+    system = "https://w3id.org/bodysite/CodeSystem/irma-anatomy"
+    asked = {"version": version} if version else {}
+    found = answer(server, "translate", system=system, code="463", **asked)
+    assert found["targets"][0]["code"] == code
+
+
 def test_a_header_value_is_mapped(server):
     found = answer(server, "map_header_value", value="HAND LI ap")
     assert [site["code"] for site in found["sites"]] == ["85562004"]

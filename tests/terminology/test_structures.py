@@ -15,8 +15,8 @@ from terminology.tables import mappings_folder
 
 STRUCTURES = (CONCEPTS_TABLE, EDGES_TABLE, HISTORY_TABLE)
 # What the tables that come with Bodysite hold, in the version that they have.
-VERSION = "https://w3id.org/bodysite/embedded-body-structures/version/20261120"
-CONTENT = "7b33f699553f355d8bebddfbc1ca128741ff62ca817b04a9b5dec81620af2127"
+VERSION = "https://w3id.org/bodysite/embedded-body-structures/version/20261120.2"
+CONTENT = "98f0f85aafdb49d95f7196dfd49fd0b2426e2d95519155676f321ece64a29bb0"
 
 
 @pytest.fixture

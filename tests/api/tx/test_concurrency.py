@@ -56,7 +56,7 @@ def at_once(number: int, ask: Callable[[int], Any]) -> list[Any]:
 def test_what_changes_while_it_is_read_is_read_whole(
     library: ResourceLibrary, database: str, terminology: Terminology
 ) -> None:
-    service = TerminologyService((embedded_index(),), terminology.crosswalk, library)
+    service = TerminologyService((embedded_index(),), terminology, library)
     library.put("CodeSystem", "rooms", "R5", rooms(0))
     changes, written = 25, threading.Event()
     other = ResourceLibrary(database)

@@ -304,19 +304,23 @@ SEARCHES = [
     ("CodeSystem", {"identifier": "urn:ietf:rfc:3986|urn:oid:1.2.3"}, ["rooms"]),
     ("CodeSystem", {"identifier": "urn:oid:1.2.3"}, ["rooms"]),
     ("CodeSystem", {"identifier": "http://x.org|urn:oid:1.2.3"}, []),
-    ("CodeSystem", {"publisher": "the bodysite", "content-mode": "fragment"}, ["umls-cui"]),
+    ("CodeSystem", {"publisher": "the bodysite", "content-mode": "fragment", "name": "umls"},
+     ["umls-cui"]),
+    ("CodeSystem", {"content-mode": "not-present"}, ["irma", "irma-2003"]),
     ("CodeSystem", {"code": "R2"}, ["rooms"]),
-    ("CodeSystem", {"code": "414"}, ["irma-anatomy"]),
+    ("CodeSystem", {"code": "414", "system": IRMA}, ["irma-anatomy"]),
+    ("CodeSystem", {"system": IRMA}, ["irma-anatomy", "irma-anatomy-2003"]),
+    ("CodeSystem", {"system": IRMA, "version": "2003"}, ["irma-anatomy-2003"]),
     ("CodeSystem", {"version": "1.0.0"}, ["rooms"]),
     ("CodeSystem", {"status": "draft"}, []),
     ("CodeSystem", {"_id": "rooms,unifesp"}, ["unifesp", "rooms"]),
-    ("CodeSystem", {"content-mode": "fragment"}, ["umls-cui"]),
+    ("CodeSystem", {"content-mode": "fragment", "name": "headerw"}, ["header-words"]),
     ("ValueSet", {"status": "draft,retired"}, ["hands"]),
     ("ValueSet", {"reference": SCT}, ["hands"]),
-    ("ConceptMap", {"source-system": IRMA}, ["irma-anatomy-2008"]),
+    ("ConceptMap", {"source-system": IRMA}, ["irma-anatomy-2003", "irma-anatomy-2008"]),
     ("ConceptMap", {"source-code": "414", "source-group-system": IRMA}, ["irma-anatomy-2008"]),
     ("ConceptMap", {"target-system": "http://x.org"}, []),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "query", "ids"), SEARCHES)

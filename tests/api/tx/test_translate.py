@@ -9,6 +9,7 @@ import pytest
 
 from api.concept_maps import CONCEPT_MAPS, LATERALITY
 from api.tx.maps import Attribute, Match, joined
+from api.tx.r4 import resource_to_r4
 from api.tx.translation import VIA
 from tests.api.checks import checked
 from tests.api.client import Client
@@ -186,6 +187,70 @@ def test_what_a_map_does_with_codes_that_it_has_not(
     )
     assert codes(answer) == expected
     assert value(answer, "result") is bool(expected)
+
+
+HANDS = {
+    "resourceType": "ValueSet",
+    "url": "http://x.org/hands",
+    "version": "1",
+    "status": "active",
+    "compose": {
+        "include": [
+            {"system": SCT, "filter": [{"property": "concept", "op": "is-a", "value": "85562004"}]}
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("value_set", ["http://x.org/hands", "http://x.org/hands|1"])
+def test_an_element_may_map_the_codes_of_a_value_set(client: Client, value_set: str) -> None:
+    resource = concept_map({"40983000": [target("ARM")]}, source=SCT)
+    resource["group"][0]["element"].append(
+        {"valueSet": value_set, "target": [target("HAND", NARROWER)]}
+    )
+    asked = {"url": "http://x.org/map", "sourceSystem": SCT}
+    for code, found in (("7569003", ["HAND"]), ("40983000", ["ARM"]), ("72696002", [])):
+        answer = translated(client, tx(resource), tx(HANDS), sourceCode=code, **asked)
+        assert codes(answer) == found, code
+    # R5, ConceptMap.group.unmapped: only for codes that no element maps.
+    resource["group"][0]["unmapped"] = {"mode": "fixed", "code": "F0", "relationship": "related-to"}
+    answer = translated(client, tx(resource), tx(HANDS), sourceCode="7569003", **asked)
+    assert codes(answer) == ["HAND"]
+
+
+def test_an_element_of_a_value_set_that_is_not_here_maps_nothing(client: Client) -> None:
+    resource = concept_map({"40983000": [target("ARM")]}, source=SCT)
+    element = {"valueSet": "http://x.org/unknown", "target": [target("HAND")]}
+    resource["group"][0]["element"].append(element)
+    asked = {"url": "http://x.org/map", "sourceSystem": SCT, "sourceCode": "7569003"}
+    assert value(translated(client, tx(resource), **asked), "result") is False
+
+
+def test_a_mapping_to_a_value_set_is_said_in_words(client: Client) -> None:
+    many = {"relationship": "equivalent", "valueSet": "http://x.org/floors"}
+    for resource, code in (
+        (concept_map({"R1": [many]}), "R1"),
+        (
+            concept_map(
+                {"R1": [target("F1")]},
+                unmapped={"mode": "fixed", "valueSet": "http://x.org/floors",
+                          "relationship": "related-to"},
+            ),
+            "R2",
+        ),
+    ):  # fmt: skip
+        answer = translated(client, tx(resource), sourceSystem=ROOMS, sourceCode=code)
+        assert value(answer, "result") is False
+        assert "the codes of 'http://x.org/floors'" in value(answer, "message")
+
+
+def test_r4_names_an_explicit_no_match(client: Client) -> None:
+    answer = client.post(
+        "/r4/ConceptMap/$translate", json=request(tx(resource_to_r4(MAP)), system=ROOMS, code="R4")
+    ).json()
+    assert value(answer, "result") is False
+    (match,) = matches(answer)
+    assert match == {"equivalence": "unmatched", "source": "http://x.org/map|1"}
 
 
 def test_the_newest_version_of_a_map_answers_unless_one_is_named(client: Client) -> None:

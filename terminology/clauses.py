@@ -1,0 +1,237 @@
+"""What of a value was examined: history, negation, names and complaints are told from the rest.
+
+A clause ends at a comma, a colon, a semicolon, a bracket, a line end, a full stop or a dash
+between blanks, and where a word for an examination (XR, CT) begins a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from terminology.phrases import Item
+from terminology.tokens import Tokens
+from terminology.words import Entry, Kind
+
+# Stands where an item was that says nothing of the examination.
+LEFT_OUT: Final = Entry(Kind.NOISE, "", "")
+# A noise row with one of these values is a word that joins parts, or an article.
+_AND: Final = "and"
+_ARTICLE: Final = "article"
+# Kinds that leave a value as it is; unknown words do, unless a comma parts them from another.
+_PLAIN: Final = frozenset(
+    {
+        None,
+        Kind.TECHNIQUE,
+        Kind.SITE,
+        Kind.NO_SITE,
+        Kind.LATERALITY,
+        Kind.VIEW,
+        Kind.NOISE,
+        Kind.RANGE,
+        Kind.ORDINAL,
+    }
+)
+# A complaint and its part have at most so many small words between them: "néo du sein".
+_FARTHEST: Final = 3
+# Two clauses with a part and an unknown word have at least so many items.
+_FEWEST: Final = 3
+# An unknown word of fewer letters says nothing about its clause.
+_SHORTEST_UNKNOWN: Final = 4
+# Languages in which the part stands behind its complaint: "douleur du genou", not "knee pain".
+_PART_BEHIND: Final = frozenset({"fr", "es", "pt", "it", "ro", "ca", "gl", "la"})
+
+
+def examined(tokens: Tokens, items: list[Item]) -> list[Item]:
+    """Return `items` with those that were not examined left out of consideration."""
+    kinds = {None if item.entry is None else item.entry.kind for item in items}
+    if kinds <= _PLAIN and (None not in kinds or len(items) < _FEWEST or not tokens.parted):
+        return items
+    left_out, behind = _unexamined(tokens, items)
+    left_out |= _complaints(tokens, items, left_out)
+    left_out |= _asides(tokens, items, left_out)
+    if any(_is_part(item) for place, item in enumerate(items) if place not in left_out | behind):
+        left_out |= behind
+    if not left_out:
+        return items
+    return [
+        Item(item.first, item.last, LEFT_OUT) if place in left_out else item
+        for place, item in enumerate(items)
+    ]
+
+
+def joined_by_and(tokens: Tokens, items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Return the pairs of items, both of them parts, that an "and", "+" or "&" joins."""
+    pairs: list[tuple[int, int]] = []
+    signs = "+" in tokens.text or "&" in tokens.text
+    part: int | None = None
+    joined = False
+    for place, item in enumerate(items):
+        entry = item.entry
+        if signs and item.first and not {"+", "&"}.isdisjoint(tokens.gap(item.first)):
+            joined = True
+        if entry is None:
+            part, joined = None, False
+        elif entry.kind is Kind.SITE:
+            if joined and part is not None:
+                pairs.append((part, place))
+            part, joined = place, False
+        elif (entry.kind is Kind.NOISE and entry.value == _AND) or (
+            entry.kind is Kind.LATERALITY and len(entry.phrase) == 1 and entry.phrase not in "lr"
+        ):
+            joined = True
+    return pairs
+
+
+def _unexamined(tokens: Tokens, items: Sequence[Item]) -> tuple[set[int], set[int]]:
+    """Return the items that were not examined, and those behind a word for a reason.
+
+    Not examined is what stands behind a context word, and the part behind a negation or a title.
+    """
+    left_out: set[int] = set()
+    behind: set[int] = set()
+    context = reason = negated = named = trailing = False
+    before: Entry | None = None
+    for place, item in enumerate(items):
+        entry = item.entry
+        kind = None if entry is None else entry.kind
+        # The full stop of "Z.n." and the colon of "Indication:" end nothing.
+        opened = before is not None and before.kind in {Kind.CONTEXT, Kind.REASON, Kind.TITLE}
+        if _begins(tokens, item, entry) and not (opened and item.first in tokens.parted):
+            context = reason = negated = named = trailing = False
+        before = entry
+        # "Becken, keine Hüfte axial": the view is the hip's.
+        if context or (trailing and kind is Kind.VIEW):
+            left_out.add(place)
+        elif reason:
+            behind.add(place)
+        if kind is Kind.CONTEXT:
+            context = True
+        elif kind is Kind.REASON:
+            reason = True
+        elif kind is Kind.NEGATION:
+            negated = True
+        elif kind is Kind.TITLE:
+            named = entry is not None and (not entry.value or _dotted(tokens, item))
+        elif kind is Kind.SITE:
+            trailing = negated
+            if negated or named:
+                left_out.add(place)
+            negated = negated and _slash_follows(tokens, item)
+        elif kind is Kind.LATERALITY or (entry is not None and entry.value == _ARTICLE):
+            pass
+        else:
+            negated = False
+            # A name goes on: "Dr. Braga Peito".
+            named = named and kind is not Kind.TECHNIQUE
+    return left_out, behind
+
+
+def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> set[int]:
+    """Return the parts that are beside a complaint, with their sides; none if no other is named."""
+    parts = {place for place, item in enumerate(items) if _is_part(item) and place not in left_out}
+    reasons: set[int] = set()
+    for place, item in enumerate(items):
+        if item.entry is None or item.entry.kind is not Kind.COMPLAINT:
+            continue
+        before = _beside(tokens, items, place, -1, {Kind.LATERALITY})
+        behind = _beside(tokens, items, place, 1, {Kind.LATERALITY, Kind.NOISE})
+        order = [found for found in (before, behind) if found in parts]
+        if len(order) > 1 and _is_behind(item.entry, items[before]):
+            order.reverse()
+        reasons.update(order[:1])
+    if not reasons or reasons == parts:
+        return set()
+    examined = parts - reasons
+    for part in tuple(reasons):
+        for step in (-1, 1):
+            place = part + step
+            while 0 <= place < len(items) and _is_side(items[place]):
+                if place + step not in examined:
+                    reasons.add(place)
+                place += step
+    return reasons
+
+
+def _is_behind(complaint: Entry, before: Item) -> bool:
+    """Return whether the part of a complaint stands behind it, and not before, in its language."""
+    languages = complaint.languages
+    if before.entry is not None and not before.entry.languages.isdisjoint(languages):
+        languages = languages & before.entry.languages
+    return languages <= _PART_BEHIND
+
+
+def _asides(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> set[int]:
+    """Return the items of later clauses that tell of a complaint, or of something unknown.
+
+    The first clause must name a part, and of an unknown word also the examination: "CT Thorax,
+    Meyer Knie" is a chest, "Knie re, Hüfte li" both.
+    """
+    if not tokens.parted:
+        return set()
+    starts = [place for place, item in enumerate(items) if item.first in tokens.parted]
+    if not starts or not starts[0]:
+        return set()
+    first = [item for place, item in enumerate(items[: starts[0]]) if place not in left_out]
+    if not any(map(_is_part, first)):
+        return set()
+    named = any(item.entry is not None and item.entry.kind is Kind.TECHNIQUE for item in first)
+    found: set[int] = set()
+    for start, end in zip(starts, (*starts[1:], len(items)), strict=True):
+        clause = items[start:end]
+        if any(item.entry is not None and item.entry.kind is Kind.TECHNIQUE for item in clause):
+            break
+        if any(
+            (named and _is_unknown(tokens, item))
+            if item.entry is None
+            else item.entry.kind is Kind.COMPLAINT
+            for item in clause
+        ):
+            found.update(range(start, end))
+    return found
+
+
+def _is_unknown(tokens: Tokens, item: Item) -> bool:
+    token = tokens.folded[item.first]
+    return len(token) >= _SHORTEST_UNKNOWN and not token.isdigit()
+
+
+def _beside(tokens: Tokens, items: Sequence[Item], place: int, step: int, passed: set[Kind]) -> int:
+    """Return the item next to `place` in one direction, over words that are `passed`."""
+    for _ in range(_FARTHEST):
+        # The comma before the right one of two items parts them.
+        if items[place if step < 0 else min(place + 1, len(items) - 1)].first in tokens.parted:
+            return -1
+        place += step
+        if not 0 <= place < len(items):
+            return -1
+        entry = items[place].entry
+        if entry is None or entry.kind not in passed:
+            return place
+    return place
+
+
+def _begins(tokens: Tokens, item: Item, entry: Entry | None) -> bool:
+    """Return whether a clause begins with the item: after a comma, or with an examination."""
+    if entry is not None and entry.kind is Kind.TECHNIQUE and entry.value:
+        return True
+    return item.first in tokens.parted
+
+
+def _is_part(item: Item) -> bool:
+    return item.entry is not None and item.entry.kind is Kind.SITE
+
+
+def _is_side(item: Item) -> bool:
+    return item.entry is not None and item.entry.kind is Kind.LATERALITY
+
+
+def _dotted(tokens: Tokens, item: Item) -> bool:
+    follows = item.last + 1
+    return follows < len(tokens.folded) and tokens.gap(follows).startswith(".")
+
+
+def _slash_follows(tokens: Tokens, item: Item) -> bool:
+    """Return whether the next word is joined by a slash, so that a negation goes on."""
+    follows = item.last + 1
+    return follows < len(tokens.folded) and "/" in tokens.gap(follows)

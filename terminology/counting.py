@@ -1,0 +1,62 @@
+"""The number beside a part: a digit, a Roman numeral or an ordinal word.
+
+A number that counts views ("finger 2 views") is none of a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from terminology.phrases import Item
+from terminology.tokens import Tokens
+from terminology.words import Kind
+
+_ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5}
+# What may stand between a number and its part: the "th" of "5 th finger".
+_LONGEST_ENDING: Final = 3
+
+
+def numbers_beside(tokens: Tokens, items: Sequence[Item], place: int) -> Iterator[tuple[int, Item]]:
+    """Yield the number in front of the part at `place`, then the one behind it."""
+    for item in (_before(tokens, items, place), _behind(tokens, items, place)):
+        number = None if item is None else _number(tokens, item)
+        if item is not None and number is not None:
+            yield number, item
+
+
+def _number(tokens: Tokens, item: Item) -> int | None:
+    if item.entry is not None and item.entry.kind is Kind.ORDINAL:
+        return int(item.entry.value) if item.entry.value.isdecimal() else None
+    if item.first != item.last:
+        return None
+    token = tokens.folded[item.first]
+    if len(token) == 1 and token.isascii() and token.isdigit():
+        return int(token)
+    return _ROMAN.get(token)
+
+
+def _before(tokens: Tokens, items: Sequence[Item], place: int) -> Item | None:
+    """Return the number in front: 5th finger, 2. Zehe, 5e orteil."""
+    for near in range(place - 1, max(place - 4, -1), -1):
+        item = items[near]
+        if _number(tokens, item) is not None:
+            return item
+        short = item.first == item.last and len(tokens.folded[item.first]) <= _LONGEST_ENDING
+        if not short or not (
+            item.entry is None or item.entry.kind in {Kind.NOISE, Kind.LATERALITY}
+        ):
+            return None
+    return None
+
+
+def _behind(tokens: Tokens, items: Sequence[Item], place: int) -> Item | None:
+    """Return the number behind: Dig. II, Finger 4 links; but not Finger 2 Ebenen."""
+    if place + 1 >= len(items) or items[place + 1].first in tokens.parted:
+        return None
+    item = items[place + 1]
+    if place + 2 < len(items) and items[place + 2].first not in tokens.parted:
+        after = items[place + 2].entry
+        if after is None or after.kind in {Kind.NOISE, Kind.TECHNIQUE}:
+            return None
+    return item

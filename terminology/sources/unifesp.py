@@ -1,0 +1,165 @@
+"""UNIFESP labels: the 22 of the X-ray body part data set, and strings of several of them.
+
+The data set's `train.csv` writes one or more codes of 0 to 21, parted by blanks ("3 11"). Tools
+around it write lists ("[3, 11]"), floating point numbers ("3.0") and the labels' names. One image
+may carry several labels; each keeps its own site, and where labels together are one SNOMED CT
+concept (abdomen and pelvis), that concept comes first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
+from terminology.annotation import Evidence
+from terminology.concept import Coding
+from terminology.crosswalk import UNIFESP, Crosswalk, MappedTarget, Translation
+from terminology.mapping import EXACT
+from terminology.sources.reading import CodeReading
+
+if TYPE_CHECKING:
+    from terminology.words import Region
+
+# The labels in the order of their codes.
+LABELS: Final = (
+    "Abdomen",
+    "Ankle",
+    "Cervical Spine",
+    "Chest",
+    "Clavicles",
+    "Elbow",
+    "Feet",
+    "Finger",
+    "Forearm",
+    "Hand",
+    "Hip",
+    "Knee",
+    "Lower Leg",
+    "Lumbar Spine",
+    "Others",
+    "Pelvis",
+    "Shoulder",
+    "Sinus",
+    "Skull",
+    "Thigh",
+    "Thoracic Spine",
+    "Wrist",
+)
+# A list of labels is short; a longer string is no list of labels.
+LONGEST_STRING: Final = 512
+_PARTS = re.compile(r"[0-9]+(?:\.[0-9]*)?|[^\W\d_]+|[^\s,;|/+&\[\](){}\"'_]+")
+_WHOLE = re.compile(r"0*([0-9]{1,2})(?:\.0*)?", re.ASCII)
+
+
+def _key(word: str) -> str:
+    return word.casefold().removesuffix("s")
+
+
+# Both "Lower Leg" and "LowerLeg".
+_BY_NAME: Final = {
+    tuple(_key(word) for word in name.split()): str(code)
+    for code, label in enumerate(LABELS)
+    for name in (label, label.replace(" ", ""))
+}
+_LONGEST_NAME: Final = max(map(len, _BY_NAME))
+
+
+def label_codes(value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the codes that `value` holds, each once and in its order, and the parts that are none.
+
+    A name counts in any case, in the singular or plural of the label ("clavicle").
+    """
+    if len(value) > LONGEST_STRING:
+        return (), (f"{value[:32]}...",)
+    parts = _PARTS.findall(value)
+    codes: list[str] = []
+    unknown: list[str] = []
+    at = 0
+    while at < len(parts):
+        for size in range(_LONGEST_NAME, 0, -1):
+            code = _BY_NAME.get(tuple(map(_key, parts[at : at + size])))
+            if code is not None:
+                break
+        else:
+            size = 1
+            number = _WHOLE.fullmatch(parts[at])
+            code = number[1] if number and int(number[1]) < len(LABELS) else None
+        if code is None:
+            unknown.append(parts[at])
+        else:
+            codes.append(code)
+        at += size
+    return tuple(dict.fromkeys(codes)), tuple(dict.fromkeys(unknown))
+
+
+def read_unifesp(
+    crosswalk: Crosswalk,
+    regions: Mapping[frozenset[str], Region],
+    value: str,
+    version: str | None = None,
+) -> CodeReading:
+    """Return what a string of labels says; parts that are no label are named in the evidence.
+
+    `regions` says which concepts together are one concept.
+    """
+    codes, unknown = label_codes(value)
+    answers = [
+        crosswalk.translate(Coding(UNIFESP, code, LABELS[int(code)], version)) for code in codes
+    ]
+    refused = [f"'{part}' is no UNIFESP label (0 to {len(LABELS) - 1})" for part in unknown]
+    evidence = [
+        Evidence(UNIFESP, (answer.source.code,), target.rows)
+        for answer in answers
+        for target in answer.targets
+    ]
+    evidence += [
+        Evidence(UNIFESP, (part,), note=note) for part, note in zip(unknown, refused, strict=True)
+    ]
+    without = [answer for answer in answers if not answer.targets]
+    evidence += [Evidence(UNIFESP, (answer.source.code,), note=answer.reason) for answer in without]
+    combined = _combined(answers, regions)
+    evidence += [
+        Evidence(UNIFESP, codes, target.rows, "the labels together are one concept")
+        for target in combined
+    ]
+    targets = (*combined, *_own(answers))
+    reasons = [answer.reason for answer in without if answer.reason] + refused
+    return CodeReading(
+        system=UNIFESP,
+        value=value,
+        parts=tuple(answer.source for answer in answers),
+        targets=targets,
+        evidence=tuple(evidence),
+        reason=None if targets else "; ".join(reasons) or "no UNIFESP label is in the string",
+    )
+
+
+def _own(answers: Sequence[Translation]) -> list[MappedTarget]:
+    """Return the targets of the labels: the best of each first, then the others."""
+    best = [answer.targets[0] for answer in answers if answer.targets]
+    return best + [target for answer in answers for target in answer.targets[1:]]
+
+
+def _combined(
+    answers: Sequence[Translation], regions: Mapping[frozenset[str], Region]
+) -> list[MappedTarget]:
+    """Return the concept that the most labels are together, if there is one."""
+    best = {answer.targets[0].code: answer.targets[0] for answer in answers if answer.targets}
+    for size in range(min(len(best), 6), 1, -1):
+        for group in combinations(best, size):
+            region = regions.get(frozenset(group))
+            if region is not None:
+                parts = [best[code] for code in group]
+                return [
+                    MappedTarget(
+                        code=region.code,
+                        display=region.display,
+                        laterality=None,
+                        predicate=EXACT,
+                        confidence=min((part.confidence or 0 for part in parts), default=None),
+                        rows=(*(row for part in parts for row in part.rows), region.ref),
+                    )
+                ]
+    return []
