@@ -34,11 +34,12 @@ clients:
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/words.py
 
 # A synthetic release of the size of the International Edition, and the ontology libraries beside it.
 bench-terminology: $(VENV)/dev.stamp
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev,bench]'
-	$(BIN)/python benchmarks/terminology/run.py
+	$(BIN)/python benchmarks/releases/run.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

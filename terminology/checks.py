@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,9 @@ from terminology.graph import BodyStructureGraph
 from terminology.identifiers import sctid_problem
 from terminology.journal import Journal
 from terminology.mapping import MappingSet
+from terminology.numbered import NUMBERED_TABLE
 from terminology.sources.dicom import SNOMED_RT_TABLE, read_snomed_rt
+from terminology.sources.irma_lists import CODES_TABLE, IrmaLists
 from terminology.structures import (
     CONCEPTS_TABLE,
     EDGES_TABLE,
@@ -42,10 +44,12 @@ if TYPE_CHECKING:
 # Views are no body structures, and SNOMED RT names more of them than the subset holds.
 _CODES: Final[Mapping[str, Mapping[str, bool]]] = {
     TOKENS_TABLE: {"token": True},
+    NUMBERED_TABLE: {"part": True, "beside": True, "code": True},
     REGIONS_TABLE: {"parts": True, "region": True},
     MODEL_TABLE: {"code": False},
     VIEWS_TABLE: {"code": False},
     SNOMED_RT_TABLE: {"code": False},
+    CODES_TABLE: {},
     "snomed-entire.tsv": {"structure": True},
     "seed-labels-corrected.tsv": {"right_code": True},
     OBSERVED_TABLE: {"sct": True, "also_acceptable": True},
@@ -153,8 +157,10 @@ def _plain_reports(
 ) -> Iterator[TableReport]:
     """Yield a report for each table that is no SSSOM: its form as its reader has it, its codes."""
     problems: list[RowProblem] = []
-    loaders = (read_model, HeaderWords.load, read_snomed_rt, read_observed)
-    for load in loaders if with_words else (read_model, read_observed):
+    loaders: list[Callable[[Path], object]] = [read_model, read_observed, IrmaLists.load]
+    if with_words:
+        loaders += [HeaderWords.load, read_snomed_rt]
+    for load in loaders:
         try:
             load(folder)
         except TableError as error:

@@ -15,6 +15,7 @@ from terminology.words import Entry, Kind
 
 # Stands where an item was that says nothing of the examination.
 LEFT_OUT: Final = Entry(Kind.NOISE, "", "")
+_JOINING: Final = frozenset("+&")
 # A noise row with one of these values is a word that joins parts, or an article.
 _AND: Final = "and"
 _ARTICLE: Final = "article"
@@ -63,12 +64,12 @@ def examined(tokens: Tokens, items: list[Item]) -> list[Item]:
 def joined_by_and(tokens: Tokens, items: Sequence[Item]) -> list[tuple[int, int]]:
     """Return the pairs of items, both of them parts, that an "and", "+" or "&" joins."""
     pairs: list[tuple[int, int]] = []
-    signs = "+" in tokens.text or "&" in tokens.text
+    signs = not _JOINING.isdisjoint(tokens.text)
     part: int | None = None
     joined = False
     for place, item in enumerate(items):
         entry = item.entry
-        if signs and item.first and not {"+", "&"}.isdisjoint(tokens.gap(item.first)):
+        if signs and item.first and not _JOINING.isdisjoint(tokens.gap(item.first)):
             joined = True
         if entry is None:
             part, joined = None, False
@@ -140,6 +141,10 @@ def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> se
         if len(order) > 1 and _is_behind(item.entry, items[before]):
             order.reverse()
         reasons.update(order[:1])
+    # "Wrist and hand pain": both were examined.
+    for pair in joined_by_and(tokens, items):
+        if not reasons.isdisjoint(pair):
+            reasons.difference_update(pair)
     if not reasons or reasons == parts:
         return set()
     examined = parts - reasons

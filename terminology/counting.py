@@ -41,7 +41,7 @@ def _before(tokens: Tokens, items: Sequence[Item], place: int) -> Item | None:
     for near in range(place - 1, max(place - 4, -1), -1):
         item = items[near]
         if _number(tokens, item) is not None:
-            return item
+            return None if _is_listed(tokens, items, near) else item
         short = item.first == item.last and len(tokens.folded[item.first]) <= _LONGEST_ENDING
         if not short or not (
             item.entry is None or item.entry.kind in {Kind.NOISE, Kind.LATERALITY}
@@ -55,8 +55,29 @@ def _behind(tokens: Tokens, items: Sequence[Item], place: int) -> Item | None:
     if place + 1 >= len(items) or items[place + 1].first in tokens.parted:
         return None
     item = items[place + 1]
-    if place + 2 < len(items) and items[place + 2].first not in tokens.parted:
-        after = items[place + 2].entry
-        if after is None or after.kind in {Kind.NOISE, Kind.TECHNIQUE}:
-            return None
-    return item
+    if place + 2 >= len(items) or items[place + 2].first in tokens.parted:
+        return item
+    after = items[place + 2]
+    if _number(tokens, after) is not None:
+        # Of "finger IV 2 views", the second number counts; "finger 2-4" are three.
+        return item if place + 3 < len(items) and _is_small(items[place + 3]) else None
+    counted = tokens.folded[after.first].isdigit()
+    return item if counted or not _is_small(after) else None
+
+
+def _is_small(item: Item) -> bool:
+    """Return whether the item is no part, side or view: a word that may count views."""
+    return item.entry is None or item.entry.kind in {Kind.NOISE, Kind.TECHNIQUE, Kind.RANGE}
+
+
+def _is_listed(tokens: Tokens, items: Sequence[Item], place: int) -> bool:
+    """Return whether another number stands before the one at `place`: "2. und 3. Finger"."""
+    at = place - 1
+    while at >= 0 and _joins(items[at]):
+        at -= 1
+    return at >= 0 and _number(tokens, items[at]) is not None
+
+
+def _joins(item: Item) -> bool:
+    entry = item.entry
+    return entry is not None and (entry.kind is Kind.RANGE or entry.value == "and")

@@ -11,6 +11,10 @@
     ├── ReleaseError           rows or files of an RF2 release are wrong; they are named
     ├── EclError               an expression constraint cannot be parsed or evaluated
     ├── ExpressionError        a post-coordinated expression cannot be parsed
+    ├── SettingsError          a file of header settings says what nothing understands
+    ├── DecisionError          a site's decision cannot be taken as it stands
+    ├── JournalError           the journal of a site's decisions cannot be read or written
+    ├── ReferenceFileError     a file to measure against is missing or malformed
     └── DicomError             a file or dataset cannot be read as DICOM
 
 Every message says where, what was refused, what was expected and what to do, and the exception

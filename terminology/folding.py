@@ -15,6 +15,8 @@ _STROKES: Final = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "’": "'"}
 )
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+# French and Italian articles that lose their vowel: l'épaule, dell'anca. No L for "left" is one.
+_ELIDED = re.compile(r"(?<![^\W_])(?:l|d|(?:de|a|ne|da|su)ll)['’](?=[^\W\d_])", re.IGNORECASE)
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 # Above this code point marks are part of the letter (Japanese dakuten), not accents.
 LAST_ACCENTED: Final = "\u0530"
@@ -50,6 +52,13 @@ def spell_out(text: str) -> str:
         return text.lower()
     composed = unicodedata.normalize("NFKC", text).casefold()
     return fold(composed.translate(_UMLAUTS))
+
+
+def without_articles(text: str) -> str:
+    """Return `text` of the same length with blanks for articles that lost their vowel: l'épaule."""
+    if "'" not in text and "’" not in text:
+        return text
+    return _ELIDED.sub(lambda article: " " * len(article.group()), text)
 
 
 def tokens_of(folded: str) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 # 816094009 |Chest|.
 CHEST: Final = "816094009"
+# In the name of a region that is not one structure: Abdomen and Pelvis, Wrist and/or hand.
+_AND: Final = " and"
+# A region that is one part or the other says less than the part.
+_OR: Final = "and/or"
 # An unknown word of fewer letters than this says nothing about the words beside it.
 _SHORTEST_UNKNOWN: Final = 3
 # Two unknown words of so many letters are more likely a name than two misspellings.
@@ -59,6 +63,13 @@ class PartReader:
         self._concepts: dict[str, tuple[str, str, Laterality | None]] = {}
         self._numbered = words.numbered
         self._regions = sorted(words.regions.items(), key=lambda region: -len(region[0]))
+        # "Head^HeadNeck" is both; of the spine and the lumbar spine, it is the lumbar spine.
+        combined = [(parts, r.code) for parts, r in words.regions.items() if _AND in r.display]
+        self._combined_regions = frozenset(code for _, code in combined)
+        self._within_combined: dict[str, set[str]] = {}
+        for parts, code in combined:
+            for part in parts - {code}:
+                self._within_combined.setdefault(part, set()).add(code)
         self._parts_of_regions = frozenset[str]().union(*words.regions)
 
     def understood(self, items: list[Item]) -> list[Item]:
@@ -300,6 +311,8 @@ class PartReader:
     ) -> list[Mention]:
         """Drop ambiguous words where another names the part, but not "pel" after "abdomen".
 
+        Nor "CAP" after "chest", which is one of its parts.
+
         Among words that are not known, an ambiguous word names no part: "has been repeated". Of
         several ambiguous words the surest is taken.
         """
@@ -316,6 +329,10 @@ class PartReader:
             mention
             for mention in mentions
             if not mention.weak
+            or (
+                _OR not in mention.display
+                and any(mention.code in self._within_combined.get(code, ()) for code in strong)
+            )
             or any(
                 mention.code in parts and parts <= strong | {mention.code}
                 for parts, _ in self._regions
@@ -362,7 +379,7 @@ class PartReader:
     def _most_specific(self, mentions: list[Mention], listed: set[frozenset[str]]) -> list[Mention]:
         """Leave out repeated parts and parts that hold another one that is named as well.
 
-        Of the pairs in `listed`, both stay.
+        Of the pairs in `listed`, both stay; a combined region stays, and its parts go.
         """
         kept: dict[str, Mention] = {}
         for mention in mentions:
@@ -376,14 +393,19 @@ class PartReader:
                 )
         if len(kept) < 2:
             return list(kept.values())
-        general: set[str] = set()
-        for code in kept:
-            general.update(
-                above
-                for above in self._graph.ancestors(code) & kept.keys()
-                if frozenset((above, code)) not in listed
-            )
-        return [mention for code, mention in kept.items() if code not in general]
+        dropped: set[str] = set()
+        for code, mention in kept.items():
+            if not self._within_combined.get(code, frozenset()).isdisjoint(kept):
+                dropped.add(code)
+                continue
+            for above in self._graph.ancestors(code) & kept.keys():
+                if frozenset((above, code)) in listed or above in self._combined_regions:
+                    continue
+                dropped.add(above)
+                # The side of a word for the whole is that of the part: "main D" and "index".
+                if mention.laterality is None:
+                    kept[code] = mention = mention._replace(laterality=kept[above].laterality)
+        return [mention for code, mention in kept.items() if code not in dropped]
 
     def _range_resolved(self, items: Sequence[Item], mentions: list[Mention]) -> list[Mention]:
         """Drop the two ends of a range (skull to thigh) unless they have a combined concept."""

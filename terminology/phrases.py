@@ -47,12 +47,17 @@ _SHORTEST_CUT: Final = 6
 LETTER_ONCE: Final = 0.66
 # Two numbers of a letter that are something else, up to the second.
 _WEIGHTINGS: Final = {"t": 2, "s": 5}
+# "AP" and its like are of at most so many letters; a longer word may be the part itself ("face").
+_LONGEST_LETTERS: Final = 3
+# A cut phrase has a whole word of so many letters, and unknown words of more speak against one.
+_SHORTEST_CUT_BEHIND: Final = 3
 # What programs write for a letter that they cannot: no separator of words.
 _DAMAGE: Final = frozenset("?\ufffd")
 _LONGEST_REMEMBERED: Final = 64
 
 # Scripts from here on put no space between words.
 UNSPACED: Final = "\u2e80"
+_HANGUL: Final = "\uac00"
 
 
 class Item(NamedTuple):
@@ -170,6 +175,9 @@ class PhraseFinder:
             found = self._at(tokens, place, marks)
             items.extend(found)
             place = found[0].last + 1
+        # Among words that are not known, the last one is no part that was cut.
+        if marks.cut and items and items[-1].factor == TRUNCATED and _has_unknown(items, folded):
+            items[-1] = Item(items[-1].first, items[-1].last, None)
         return items
 
     def _at(self, tokens: Tokens, place: int, marks: _Marks) -> list[Item]:
@@ -179,6 +187,9 @@ class PhraseFinder:
         item: Item | None = None
         if token in self._lengths:
             item = self._phrase(folded, place)
+            # "rt oblique médio-latérale": the longer phrase begins behind the side.
+            if item is not None and token in self._sides and self._longer(folded, place + 1, item):
+                item = None
             if marks.sided and (around := self._phrase_around(folded, place, item)):
                 return around
             if marks.cut and (cut := self._cut_phrase(folded, place, item)):
@@ -200,6 +211,13 @@ class PhraseFinder:
         site, other = meaning
         return [Item(place, place, other) if site is None else Item(place, place, site, other)]
 
+    def _longer(self, folded: Sequence[str], place: int, item: Item) -> bool:
+        """Return whether a phrase of more tokens than `item` begins at `place`."""
+        if folded[place] not in self._lengths:
+            return False
+        other = self._phrase(folded, place)
+        return other is not None and other.last - other.first > item.last - item.first
+
     def _apart_in(self, within: tuple[tuple[int, Entry], ...], item: Item) -> Iterator[Item]:
         for at, entry in within:
             yield Item(item.first + at, item.first + at, entry, joined=True)
@@ -211,7 +229,7 @@ class PhraseFinder:
             entry = self._words.others.get((key[at],))
             if entry is None or len(key[at]) < 2:
                 continue
-            if (at and entry.kind is Kind.VIEW) or (
+            if (at and _is_plain_view(entry, key[at])) or (
                 entry.kind is Kind.LATERALITY and same_language(entry, site.languages)
             ):
                 found.append((at, entry))
@@ -281,7 +299,7 @@ class PhraseFinder:
     def _vertebrae(self, folded: Sequence[str], place: int, item: Item | None) -> list[Item]:
         """Read two vertebrae as the parts of the spine from one to the other: L4-S1, C5/6, T10-L2.
 
-        T1 and T2 are weightings, not vertebrae, and S1 and S2 series.
+        T1 and T2 are weightings, not vertebrae, unless nothing else is named, and S1 and S2 series.
         """
         first = self._words.levels[folded[place]]
         upper = _vertebra(folded, place + 1, first.highest)
@@ -296,6 +314,9 @@ class PhraseFinder:
             return []
         lower = _vertebra(folded, at, level.highest)
         if not upper or not lower or level.rank < first.rank:
+            return []
+        weighting = folded[place] == "t" and upper <= _WEIGHTINGS["t"]
+        if weighting and (place or at + 1 < len(folded)):
             return []
         if level.rank == first.rank and (
             lower <= upper or lower <= _WEIGHTINGS.get(folded[place], 0)
@@ -323,17 +344,18 @@ class PhraseFinder:
             return [Item(place, place, entry, None, JOINED)]
         if place + 1 < len(tokens.folded) and (item := self._two_as_one(tokens, place)):
             return [item]
+        is_cut = place == len(tokens.folded) - 1 and len(tokens.text.strip()) in _CUT_LENGTHS
+        # ESTERNOCLAVICULA is rather a word that is cut than a sternum and a clavicle.
+        whole = self._cut(token, place) if is_cut and place == 0 else None
+        if whole is not None:
+            return [whole]
         apart = self._apart if len(token) <= _LONGEST_REMEMBERED else self._taken_apart
         if parts := apart(token):
             return [
                 Item(place, place, part.entry, None, part.factor, part.note, part.joined)
                 for part in parts
             ]
-        if (
-            place == len(tokens.folded) - 1
-            and len(tokens.text.strip()) in _CUT_LENGTHS
-            and (item := self._cut(token, place))
-        ):
+        if is_cut and (item := self._cut(token, place)):
             return [item]
         if (entry := self._words.dropped.get(token)) is not None and self._known(entry):
             return [Item(place, place, entry, None, DROPPED, "a letter with an accent is lost")]
@@ -443,20 +465,31 @@ class PhraseFinder:
             return []
         return [_Part(entry, COMPOUND) for entry in meant]
 
-    def _unspaced(self, token: str) -> Iterator[_Part]:
-        """Yield the words of a script that puts no space between them: 左膝関節."""
+    def _unspaced(self, token: str) -> list[_Part]:
+        """Return the words of a script that puts no space between them: 左膝関節.
+
+        A part of one sign beside signs that are not known is none: 手術 is an operation, no hand.
+        """
         if token < UNSPACED:
-            return
-        start, length = 0, len(token)
+            return []
+        parts: list[tuple[int, _Part]] = []
+        start, length, unread = 0, len(token), 0
         while start < length:
             for end in range(min(length, start + self._longest_single), start, -1):
                 meaning = self._single.get(token[start:end])
                 if meaning is not None and (entry := meaning.site or meaning.other):
-                    yield _Part(entry, COMPOUND)
+                    parts.append((end - start, _Part(entry, COMPOUND)))
                     start = end
                     break
             else:
                 start += 1
+                unread += 1
+        alone = unread >= (1 if token >= _HANGUL else 2)
+        return [
+            part
+            for signs, part in parts
+            if not alone or signs > 1 or part.entry.kind is not Kind.SITE
+        ]
 
     def _cut(self, token: str, place: int) -> Item | None:
         if len(token) < 3:
@@ -482,7 +515,12 @@ class PhraseFinder:
         ):
             return None
         *whole, last = folded[place:]
-        if last in self._single and (len(last) == 1 or len(whole) == 1 and len(last) < _SHORTEST_CUT):
+        longest = max(map(len, whole))
+        if longest < _SHORTEST_CUT_BEHIND or (
+            len(whole) == 1 and (last in self._single or len(last) <= _SHORTEST_CUT_BEHIND)
+        ):
+            return None
+        if last in self._single and len(last) == 1:
             return None
         found = {
             entry.code: entry
@@ -538,6 +576,22 @@ class PhraseFinder:
         if known is None:
             known = self._is_code[entry.code] = entry.code in self._codes
         return known
+
+
+def _is_plain_view(entry: Entry, token: str) -> bool:
+    """Return whether a word at the end of a part's phrase is a view: AP, or a proper name.
+
+    "Face" and "lateral" are parts of the name of a part; Waters and Caldwell are not.
+    """
+    if entry.view is None:
+        return False
+    return len(token) <= _LONGEST_LETTERS or entry.view.display[:1].isupper()
+
+
+def _has_unknown(items: Sequence[Item], folded: Sequence[str]) -> bool:
+    return any(
+        item.entry is None and len(folded[item.first]) > _SHORTEST_CUT_BEHIND for item in items
+    )
 
 
 def _vertebra(folded: Sequence[str], place: int, highest: int) -> int:

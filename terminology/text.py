@@ -10,7 +10,8 @@ Letter case, accents and the kind of separator do not change the answer, nor doe
 words that are independent of each other. Three things do depend on what stands between words: a
 comma, a colon, a full stop, a bracket or a line end closes a history; a comma tells which side is
 of which part where there are several; and the apostrophe of "l'épaule" tells an article from a
-letter for "left".
+letter for "left". And a value whose letters were damaged (Ã¼ for ü) is repaired only while its
+case is that in which it was damaged.
 """
 
 from __future__ import annotations

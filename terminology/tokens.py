@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Final
 
-from terminology.folding import fold
+from terminology.folding import fold, without_articles
 
 # DICOM LT, the longest text of a header that people write by hand, has 10,240 characters.
 LONGEST_VALUE: Final = 10240
@@ -19,8 +19,6 @@ LONGEST_VALUE: Final = 10240
 _ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]+")
 # An accent that NFKC leaves behind its letter is part of the word.
 _TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*|\d+")
-# French and Italian articles that lose their vowel: l'épaule, dell'anca. No L for "left" is one.
-_ELIDED = re.compile(r"(?<![^\W_])(?:l|d|(?:de|a|ne|da|su)ll)['’](?=[^\W\d_])", re.IGNORECASE)
 # What UTF-8 looks like when it was read as Latin-1: Ã¼ for ü.
 _MOJIBAKE = re.compile(
     "[\u00c2-\u00c5][\u0080-\u00bf\u2013-\u2122\u0152\u0153\u0160\u0161\u0178\u0192\u02c6\u02dc]"
@@ -54,11 +52,11 @@ class Tokens:
             self.text = source = value
             lowered = value.lower()
             if "'" in lowered:
-                lowered = source = _ELIDED.sub(_blank, lowered)
+                lowered = source = without_articles(lowered)
             self.folded = _ASCII_TOKEN.findall(lowered)
         else:
             self.text = repaired(value)
-            source = _ELIDED.sub(_blank, self.text)
+            source = without_articles(self.text)
             self.folded = [fold(token) for token in _TOKEN.findall(source)]
         self._source = source
         self._spans: list[tuple[int, int]] | None = None
@@ -126,7 +124,3 @@ def _decoded(text: str, *encodings: str) -> str | None:
         except UnicodeError:
             continue
     return None
-
-
-def _blank(match: re.Match[str]) -> str:
-    return " " * len(match.group())

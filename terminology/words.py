@@ -20,7 +20,7 @@ from typing import Final
 from terminology import sssom
 from terminology.concept import Laterality, View
 from terminology.errors import RowProblem, TableError
-from terminology.folding import LAST_ACCENTED
+from terminology.folding import LAST_ACCENTED, without_articles
 from terminology.folding import fold as fold
 from terminology.folding import spell_out as spell_out
 from terminology.folding import tokens_of as tokens_of
@@ -444,8 +444,11 @@ def _languages(tags: str) -> frozenset[str]:
 def _keys(label: str) -> set[tuple[str, ...]]:
     """Return the folded tokens of a phrase, with umlauts as one letter and as two."""
     if label.isascii():
-        return {tokens_of(label.lower())}
-    return {tokens_of(fold(label)), tokens_of(spell_out(label))}
+        keys = {tokens_of(label.lower())}
+    else:
+        keys = {tokens_of(fold(label)), tokens_of(spell_out(label))}
+    plain = without_articles(label)
+    return keys if plain is label else keys | _keys(plain)
 
 
 def _site_entry(row: SemanticMapping, name: str) -> Entry:

@@ -13,7 +13,7 @@ import pytest
 
 from terminology.rf2 import ReleaseRows, read_release
 
-_GENERATE = Path(__file__).parents[2] / "benchmarks" / "terminology" / "generate.py"
+_GENERATE = Path(__file__).parents[2] / "benchmarks" / "releases" / "generate.py"
 _IS_A = 116680003
 _SCALE = 0.01
 

@@ -220,7 +220,7 @@ def test_the_reader_keeps_its_figures_on_the_observed_values(run):
             "snomedct:78791008\tRight hand",
             "right, the side of the object",
         ),
-        ("header-tokens.tsv", "\tbilateral\t", "\tboth\t", "left, right or bilateral"),
+        ("header-tokens.tsv", "D G\tbilateral\t", "D G\tboth\t", "left, right or bilateral"),
         ("views.tsv", "399348003", "399348004", "check digit"),
         ("body-structure-edges.tsv", "\tpart-of\t", "\tnear\t", "is-a or part-of"),
     ],

@@ -14,7 +14,9 @@ from terminology.errors import DicomError
 from terminology.header import HeaderReader
 from terminology.instance import instance_of
 from terminology.library import load_terminology
-from terminology.settings import TRUST
+from terminology.settings import TRUST, HeaderSettings
+from terminology.statements import StatementReader
+from terminology.text import TextReader
 
 LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 KNEE, CHEST, ANKLE, HAND = "72696002", "816094009", "70258002", "85562004"
@@ -558,3 +560,51 @@ def test_words_of_other_scripts(reader, charset, value, site, side):
     )
     reading = reader.read(dataset)
     assert (codes(reading), reading.laterality) == ([] if site is None else [site], side)
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+def set_up(**changed):
+    library, settings = load_terminology(), HeaderSettings(**changed)
+    words, graph = library.text.words, library.graph
+    text = TextReader(words, graph, settings)
+    attributes = StatementReader(text, library.crosswalk, graph, settings=settings)
+    return HeaderReader(attributes, words, graph, settings)
+
+
+def test_the_order_of_trust_is_a_setting():
+    dataset = header(Modality="DX", BodyPartExamined="HAND", StudyDescription="Knie li")
+    assert set_up().read(dataset).sites[0].code == "85562004"
+    trusted = set_up(trust=("StudyDescription", "BodyPartExamined")).read(dataset)
+    assert trusted.sites[0].code == "72696002"
+    assert trusted.conflicts == (
+        "BodyPartExamined says 85562004 |Hand|, StudyDescription says 72696002 |Knee|",
+    )
+
+
+def test_an_attribute_without_trust_is_not_asked():
+    dataset = header(Modality="DX", BodyPartExamined="HAND", StudyDescription="Knie li")
+    reading = set_up(trust=("StudyDescription",)).read(dataset)
+    assert [site.code for site in reading.sites] == ["72696002"]
+    assert reading.conflicts == ()
+
+
+def test_what_refines_a_part_must_be_sure_enough():
+    dataset = header(Modality="DX", BodyPartExamined="HAND", SeriesDescription="finger")
+    assert set_up().read(dataset).sites[0].code == "7569003"
+    assert set_up(refine_from=0.99).read(dataset).sites[0].code == "85562004"
+
+
+def test_a_statement_that_is_not_sure_enough_is_withheld_and_says_so():
+    dataset = header(Modality="DX", StudyDescription="shouldder")
+    reading = set_up(accept_from=0.7).read(dataset)
+    assert reading.sites == ()
+    notes = [part.note or "" for part in reading.statements[0].evidence]
+    assert any("withheld" in note for note in notes)
+
+
+def test_a_withheld_code_meaning_is_no_conflict():
+    dataset = header(Modality="DX", BodyPartExamined="HAND", StudyDescription="shouldder")
+    assert set_up().read(dataset).conflicts
+    assert set_up(accept_from=0.7).read(dataset).conflicts == ()

@@ -1,5 +1,6 @@
 """A program that outlives an edit of a site's tables."""
 
+import asyncio
 import logging
 import threading
 
@@ -221,3 +222,25 @@ def test_a_fixed_terminology_is_never_looked_at():
     assert live.current() is load_terminology()
     assert not live.due
     assert live.folder is None
+
+
+def test_language_models_are_told_of_a_decision(live, decide, clock):
+    pytest.importorskip("mcp")
+    from mcp import Client
+
+    from terminology.mcp_server import make_server
+    from terminology.queries import Queries
+
+    server = make_server(Queries(live.latest.graph), live)
+
+    def asked():
+        async def ask():
+            async with Client(server) as client:
+                return await client.call_tool("map_header_value", {"value": "QWX"})
+
+        return asyncio.run(ask()).structured_content["sites"]
+
+    assert asked() == []
+    decide("QWX", "72696002")
+    clock.tick()
+    assert [site["code"] for site in asked()] == ["72696002"]

@@ -4,6 +4,7 @@ import pytest
 
 from terminology.errors import TableError
 from terminology.graph import BodyStructureGraph
+from terminology.numbered import NUMBERED_TABLE
 from terminology.sssom import read
 from terminology.tables import mappings_folder
 from terminology.words import (
@@ -19,7 +20,13 @@ from terminology.words import (
     tokens_of,
 )
 
-PLAIN_TABLES = (TOKENS_TABLE, REGIONS_TABLE, VIEWS_TABLE, "snomed-rt.tsv")
+PLAIN_TABLES = (
+    TOKENS_TABLE,
+    REGIONS_TABLE,
+    VIEWS_TABLE,
+    NUMBERED_TABLE,
+    "snomed-rt.tsv",
+)
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +186,77 @@ def test_a_bad_kind_is_named_with_its_line(tmp_path: Path):
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(TableError, match=r"header-tokens.tsv:4 kind: 'side'"):
         HeaderWords.load(tmp_path)
+
+
+# --- rows of a kind of their own --------------------------------------------------------------
+
+
+def spoilt(tmp_path: Path, table: str, *lines: str) -> HeaderWords:
+    """Return the vocabulary of the shipped tables with these lines in one of them."""
+    for path in mappings_folder().glob("*.tsv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / table
+    path.write_text(path.read_text(encoding="utf-8") + "\n".join(lines) + "\n", encoding="utf-8")
+    return HeaderWords.load(tmp_path)
+
+
+def test_a_word_of_several_languages_has_a_meaning_in_each(tmp_path: Path):
+    words = spoilt(tmp_path, TOKENS_TABLE, "laterality\tzaq\tleft\tit\tt", "negation\tzaq\t\tes\tt")
+    entry = words.others[("zaq",)]
+    assert entry.kind is Kind.LATERALITY
+    assert [other.kind for other in entry.homonyms] == [Kind.NEGATION]
+
+
+def test_a_view_of_some_parts_is_an_option_of_its_phrase(tmp_path: Path):
+    row = "zaq\t272479007\tpostero-anterior\tPA\t399033003\t\tof:85562004+7569003\ten\tt"
+    words = spoilt(tmp_path, VIEWS_TABLE, row)
+    entry = words.others[("zaq",)]
+    assert entry.view is None
+    assert [option.parts for option in entry.options] == [{"85562004", "7569003"}]
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "message"),
+    [
+        (VIEWS_TABLE, "zaq\t272479007\tPA\tPA\t\t\tof:hand\ten\tt", r"when: 'of:hand'"),
+        (TOKENS_TABLE, "level\tzaq\t122494005\t\tt", r"value: '122494005'; expected SCTID"),
+        (TOKENS_TABLE, "laterality\tzaq\tmiddle\ten\tt", r"value: 'middle'; expected left"),
+        (
+            "header-numbered-parts.tsv",
+            "7569003\tFinger\t\t\tsix\t83738005\tIndex finger\tt",
+            r"number: 'six'; expected a number",
+        ),
+        (
+            "header-numbered-parts.tsv",
+            "7569003\tFinger\t\t\t2\t83738006\tIndex finger\tt",
+            r"code: '83738006' fails",
+        ),
+    ],
+)
+def test_a_bad_row_of_a_kind_is_named(tmp_path: Path, table, line, message):
+    with pytest.raises(TableError, match=message):
+        spoilt(tmp_path, table, line)
+
+
+def test_letters_of_vertebrae_are_parts_of_the_spine(words, graph):
+    assert set(words.levels) >= {"c", "t", "th", "l", "s"}
+    assert all(level.entry.code in graph for level in words.levels.values())
+
+
+def test_numbered_parts_lie_within_their_part(words, graph):
+    for (part, number), rows in words.numbered.rows.items():
+        for row in rows.values():
+            assert row["code"] in graph, (part, number)
+            above = graph.ancestors(row["code"])
+            assert not above.isdisjoint({part, row["beside"], "85562004", "56459004"})
+
+
+def test_an_elided_article_is_no_part_of_a_phrase(words):
+    assert (
+        words.sites[("col", "de", "uterus")].code == words.sites[("col", "de", "l", "uterus")].code
+    )
+
+
+def test_the_table_is_kept_as_it_was_read(words):
+    assert words.table is not None
+    assert words.table.name == "header-words"

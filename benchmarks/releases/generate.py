@@ -1,6 +1,6 @@
 """Write a synthetic SNOMED CT release (RF2, Snapshot) of full International size, all invented.
 
-Usage: python benchmarks/terminology/generate.py OUT [--scale 1.0] [--seed 1] [--zip]
+Usage: python benchmarks/releases/generate.py OUT [--scale 1.0] [--seed 1] [--zip]
 
 Makes about 370,000 active and 100,000 inactive concepts, 1.6 million descriptions, 3.2 million
 language members, 1.3 million is-a and 2 million attribute rows; `--scale` makes all of them fewer.

@@ -1,6 +1,6 @@
 """Speed and size of the terminology at full International size, beside what was wanted of it.
 
-Usage: python benchmarks/terminology/run.py [--scale 1.0] [--json FILE] [--without http,others]
+Usage: python benchmarks/releases/run.py [--scale 1.0] [--json FILE] [--without http,others]
 
 Generates a synthetic release (unless --release names one), builds its index, and asks it. networkx,
 pronto and nxontology answer the same questions about the same is-a graph; the last two are looked
