@@ -241,8 +241,8 @@ def _run(settings: Settings) -> None:
     from api.tx.resources_store import ResourceLibrary
 
     releases = open_releases(settings.releases)
-    if settings.workers == 1 or settings.mappings is not None:
-        # Bad rows end the command here, not a worker.
+    if settings.workers == 1 or settings.mappings or settings.header_settings:
+        # Each worker loads its own; bad rows or settings end the command here, not a worker.
         terminology = terminology_over(releases, settings)
     with (
         contextlib.closing(_open_store(settings.database)) as store,

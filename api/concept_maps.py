@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from api.tx.r4 import resource_to_r4
 from api.tx.r4_maps import COMMENT_EXTENSION, EQUIVALENCE, EQUIVALENCE_EXTENSION, RELATIONSHIP
 from terminology import sssom
 from terminology.concept import SNOMED, Coding
-from terminology.crosswalk import Crosswalk
 from terminology.mapping import BROAD, CLOSE, EXACT, NARROW, MappingSet, SemanticMapping
 
 Json = dict[str, Any]
@@ -56,16 +54,6 @@ _CATEGORY: Final = {
 }
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 _NAME_ENDS = re.compile(r"[^A-Za-z0-9]+")
-
-
-def concept_maps(crosswalk: Crosswalk) -> dict[str, Json]:
-    """Return every table of the crosswalk as a ConceptMap of R4, by logical id, sorted."""
-    tables = {
-        table.name: table
-        for system in crosswalk.systems
-        for table in crosswalk.mapping_sets(system)
-    }
-    return {name: resource_to_r4(concept_map(tables[name])) for name in sorted(tables)}
 
 
 def concept_map(table: MappingSet) -> Json:
@@ -192,7 +180,7 @@ def _target(row: SemanticMapping) -> Json:
     if comment := row.comment or _COMMENTS.get(equivalence):
         target["comment"] = comment
     if row.object_category:
-        target["property"] = [{"code": "category", "valueString": row.object_category}]
+        target["property"] = [{"code": "category", "valueString": row.category}]
     if row.subject_field:
         target["dependsOn"] = [{"attribute": "field", "valueString": row.subject_field}]
     products = []

@@ -20,7 +20,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from api.errors import LimitError, NotDicomError
 from api.limits import Limits
-from api.plainheader import read_plain
+from api.plainheader import MEDIA_DIRECTORY, read_plain
 from api.signatures import has_preamble, looks_like
 from terminology.attributes import header_tags
 from terminology.elements import BROKEN
@@ -33,7 +33,6 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _META_GROUP: Final = 0x0002
 # A dataset without preamble begins with group 0002 or 0008, in either byte order.
 _FIRST_GROUPS: Final = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")
-_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _INFLATE_WINDOW: Final = -15
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -164,7 +163,7 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
             stop.length = plain.pixel_length
             syntax = plain.transfer_syntax
             flags = _flags(plain.dataset, syntax, reader.size, plain.end, stop, bare=False)
-            return Header(plain.dataset, tuple(flags), plain.media_class == _MEDIA_DIRECTORY)
+            return Header(plain.dataset, tuple(flags), plain.is_media_directory)
         stream.seek(0)
     try:
         dataset = _parse(reader, stream, stop, name, limits, force=bare)
@@ -183,7 +182,7 @@ def read_header(stream: IO[bytes], name: str, limits: Limits) -> Header:
     meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
     syntax = str(meta.get("TransferSyntaxUID") or "")
     flags = _flags(dataset, syntax, reader.size, reader.tell(), stop, bare=bare)
-    is_directory = meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
+    is_directory = meta.get("MediaStorageSOPClassUID") == MEDIA_DIRECTORY
     return Header(dataset, tuple(flags), is_directory)
 
 

@@ -38,6 +38,8 @@ _COLUMNS: Final = (
     "date",
 )
 
+_WORDS: Final = "header-words"
+
 
 @click.command()
 @click.option(
@@ -54,13 +56,15 @@ _COLUMNS: Final = (
 def export(form: str, table: str | None, mappings: Path | None, out: Path | None) -> None:
     """Export the crosswalk tables as FHIR ConceptMap resources, as one CSV, or as SSSOM.
 
-    With --mappings, a site's own tables instead: its decisions are the table header-words.
+    With --mappings, a site's own tables instead: its decisions are the table header-words. The
+    shipped one of that name is exported where --table names it. The CSV has no refused pairs.
     """
-    tables = _tables(mappings)
+    tables = _tables(mappings, with_words=table == _WORDS)
     if not tables:
         misuse(f"--mappings: {mappings} holds no table. 'bodysite mappings add' makes the first.")
     if table is not None:
-        known = ", ".join(sorted({one.name for one in tables}))
+        shipped = () if mappings is not None else (_WORDS,)
+        known = ", ".join(sorted({*shipped, *(one.name for one in tables)}))
         tables = [one for one in tables if one.name == table]
         if not tables:
             misuse(f"--table: '{table}' is no crosswalk; expected one of {known}.")
@@ -84,16 +88,18 @@ def export(form: str, table: str | None, mappings: Path | None, out: Path | None
         )
 
 
-def _tables(mappings: Path | None) -> list[MappingSet]:
+def _tables(mappings: Path | None, *, with_words: bool) -> list[MappingSet]:
+    from terminology import sssom
     from terminology.crosswalk import Crosswalk
     from terminology.local import LocalMappings
+    from terminology.tables import mappings_folder
 
     if mappings is not None:
         local = LocalMappings.read(mappings)
         return [*local.tables, *([local.decisions] if local.decisions is not None else [])]
-    crosswalk = Crosswalk.load()
-    found = [one for system in crosswalk.systems for one in crosswalk.mapping_sets(system)]
-    return sorted(found, key=lambda one: one.name)
+    if with_words:
+        return [sssom.read(mappings_folder() / f"{_WORDS}.sssom.tsv")]
+    return list(Crosswalk.load().tables)
 
 
 def _concept_maps(tables: Iterable[MappingSet]) -> str:
@@ -127,7 +133,7 @@ def _csv(tables: Iterable[MappingSet]) -> str:
                     row.confidence,
                     row.comment,
                     table.metadata.get("subject_source_version"),
-                    row.object_category,
+                    row.category,
                     "" if row.no_match else sssom.object_system(row),
                     row.subject_field,
                     row.subject_scope,

@@ -31,6 +31,8 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _PREAMBLE: Final = 128
 _META_LENGTH: Final = 0x00020000
 _MEDIA_CLASS: Final = 0x00020002
+# The Media Storage SOP Class of a DICOMDIR.
+MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _TRANSFER_SYNTAX: Final = 0x00020010
 _META: Final = range(0x00020000, 0x00030000)
 # Behind the meta group, and before the delimiters, which nothing has opened here.
@@ -67,6 +69,11 @@ class PlainHeader:
     media_class: str
     pixel_length: int | None
     end: int
+
+    @property
+    def is_media_directory(self) -> bool:
+        """Whether the file is a DICOMDIR, the table of contents of a medium."""
+        return self.media_class == MEDIA_DIRECTORY
 
 
 class _NotPlainError(Exception):

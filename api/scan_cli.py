@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
@@ -283,7 +284,7 @@ def _error_rows(done: Scan) -> Iterator[tuple[str, str]]:
     yield from done.errors
 
 
-def _write_csv(stream: Any, rows: Iterable[ValueRow]) -> None:
+def _write_csv(stream: IO[str], rows: Iterable[ValueRow]) -> None:
     from terminology.decision_files import FORMULA
     from terminology.scan_report import COLUMNS
 
@@ -296,7 +297,7 @@ def _write_csv(stream: Any, rows: Iterable[ValueRow]) -> None:
         writer.writerow(cells)
 
 
-def _write(path: Path, writing: Callable[[Any], object]) -> None:
+def _write(path: Path, writing: Callable[[IO[str]], object]) -> None:
     from terminology.files import written_whole
 
     try:
@@ -315,6 +316,12 @@ def _check_outputs(paths: tuple[str, ...], outputs: Iterable[Path | None]) -> No
             misuse(f"{target}: is one of the files to read. Name another file.")
         if named.count(target) > 1:
             misuse(f"{target}: named for two outputs. Name a file for each.")
+        # Said before the archive is read, not hours later.
+        if not os.access(target.parent, os.W_OK):
+            misuse(
+                f"{target}: cannot be written (no folder {target.parent} to write in). Name a file"
+                " in a folder of yours."
+            )
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from api.limits import Limits
 from api.plainheader import read_plain
 from api.signatures import has_preamble
 from terminology.elements import tag_of
-from terminology.errors import BodySiteError
+from terminology.errors import BodySiteError, DicomError
 from terminology.files import written_whole
 from terminology.scan import ATTRIBUTES, IDENTIFYING, Combination, HeaderValues, Inventory
 
@@ -43,9 +43,14 @@ MOST_ERRORS: Final = 10_000
 # A state is saved so seldom that saving takes at most a tenth of the time.
 _SAVE_SECONDS: Final = 15.0
 _SAVE_SHARE: Final = 10
-_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _WANTED: Final = frozenset(
     int(tag_of(keyword)) for keyword in (*ATTRIBUTES, *IDENTIFYING, "SpecificCharacterSet")
+)
+
+# What reading a file raises that is no saved scan.
+_NO_STATE: Final = (
+    *(OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError),
+    RecursionError,
 )
 
 Walked = tuple[int, str]
@@ -98,7 +103,8 @@ class Scan:
             "errors": self.errors,
             "inventory": self.inventory.as_dict(),
         }
-        packed = gzip.compress(json.dumps(content, ensure_ascii=False).encode(), 3)
+        # Escapes keep the bytes of a file name that are not UTF-8: the scan goes on there.
+        packed = gzip.compress(json.dumps(content).encode(), 3)
         try:
             with written_whole(path, binary=True) as stream:
                 stream.write(packed)
@@ -142,7 +148,7 @@ def read_scan(path: Path, sources: Sequence[str]) -> Scan:
             reached=None if reached is None else (int(reached[0]), str(reached[1])),
             done=bool(found["done"]),
         )
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
+    except _NO_STATE as error:
         raise _unusable(path, f"it is no saved scan ({type(error).__name__})") from error
 
 
@@ -150,7 +156,7 @@ def _unusable(path: Path, what: str) -> RequestError:
     return RequestError(
         f"--resume {path}",
         what,
-        "the state of a scan of the same PATH...",
+        "the state of a scan of the same paths",
         "Name another file, or remove it to begin anew.",
     )
 
@@ -170,6 +176,8 @@ def scan_files(
     how many files were looked at, after each chunk.
     """
     saver = _Saver(scan, state)
+    # A state that cannot be written is no news for the end of a long scan.
+    saver.save()
     try:
         if not scan.done:
             chunks = _chunks(_after(scan.reached, _walk(scan.sources)))
@@ -260,24 +268,37 @@ def count_files(files: Iterable[tuple[str, bool]], values: HeaderValues, limits:
 def _count(files: Iterable[tuple[str, bool]], values: HeaderValues, limits: Limits) -> Counted:
     counted = Counted()
     for path, named in files:
+        if Path(path).is_dir():
+            counted.errors.append((on_paper(path), on_paper(str(_closed(path)))))
+            continue
         for item in from_paths([path], limits):
+            name = on_paper(item.name)
             if isinstance(item, Rejected):
-                counted.errors.append((item.name, str(item.error)))
+                counted.errors.append((name, on_paper(str(item.error))))
                 continue
             try:
                 combination = _take(item, values, limits)
             except NotDicomError as error:
                 if named and item.named:
-                    counted.errors.append((item.name, str(error)))
+                    counted.errors.append((name, on_paper(str(error))))
                 else:
                     counted.passed_by += 1
             except BodySiteError as error:
-                counted.errors.append((item.name, str(error)))
+                counted.errors.append((name, on_paper(str(error))))
             except PARSE_FAILURES as error:
-                counted.errors.append((item.name, str(damaged(item.name, error))))
+                counted.errors.append((name, on_paper(str(damaged(item.name, error)))))
             else:
                 counted.counts[combination] += 1
     return counted
+
+
+def on_paper(name: str) -> str:
+    """Return a file name as a terminal and a file may show it: without bytes that do something."""
+    if name.isprintable():
+        return name
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in name
+    )
 
 
 def _take(item: Item, values: HeaderValues, limits: Limits) -> Combination:
@@ -286,7 +307,7 @@ def _take(item: Item, values: HeaderValues, limits: Limits) -> Combination:
         size = item.stream.seek(0, io.SEEK_END)
         plain = read_plain(item.stream, size, most=limits.max_header_bytes, wanted=_WANTED)
         if plain is not None:
-            _refuse_directory(item.name, plain.media_class == _MEDIA_DIRECTORY)
+            _refuse_directory(item.name, plain.is_media_directory)
             return values.take(plain.dataset)
     item.stream.seek(0)
     header = read_header(item.stream, item.name, limits)
@@ -300,17 +321,34 @@ def _refuse_directory(name: str, is_directory: bool) -> None:
 
 
 def _walk(sources: Sequence[str]) -> Iterator[Walked]:
-    """Yield the files of the sources in a fixed order: those of a folder before its folders."""
+    """Yield the files of the sources in a fixed order: those of a folder before its folders.
+
+    Folders that cannot be read stand among the files: they are not passed by in silence.
+    """
     for number, source in enumerate(sources):
-        if not Path(source).is_dir():
+        if not Path(source).is_dir() or _is_closed(source):
             yield number, source
             continue
         for root, folders, files in os.walk(source):
             folders.sort()
-            for name in sorted(files):
+            closed = [name for name in folders if _is_closed(Path(root, name))]
+            for name in sorted([*files, *closed]):
                 path = Path(root, name)
-                if path.is_file():
+                if path.is_file() or name in closed:
                     yield number, str(path)
+
+
+def _is_closed(folder: str | Path) -> bool:
+    return not os.access(folder, os.R_OK | os.X_OK)
+
+
+def _closed(folder: str) -> DicomError:
+    return DicomError(
+        folder,
+        "the folder cannot be read",
+        "a folder with permission to list it",
+        "Check its permissions; nothing below it was counted.",
+    )
 
 
 def _after(reached: Walked | None, walked: Iterable[Walked]) -> Iterator[Walked]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from api.errors import RequestError
-from terminology.scan import Inventory
+from terminology.scan import Inventory, on_one_line
+from terminology.sheets import opened
 
-_LARGEST_CELL: Final = 1 << 20
 _STEP: Final = 1000
+# More images than there will ever be; 64 bits hold them.
+_LONGEST_COUNT: Final = 18
+_SHOWN: Final = 40
 
 
 def add_table(
@@ -38,52 +40,30 @@ def add_table(
 
     Raises
     ------
-    RequestError
+    SheetError
         The file cannot be read, lacks a column, or has a bad row.
+    RequestError
+        A count is none.
     """
-    csv.field_size_limit(_LARGEST_CELL)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            stream.seek(0)
-            delimiter = max(",;\t", key=header.count)
-            reader = csv.DictReader(stream, delimiter=delimiter)
-            columns = tuple(reader.fieldnames or ())
-            for name in (*keywords, *([count_column] if count_column else ())):
-                if name not in columns:
-                    raise RequestError(
-                        f"{path}:1",
-                        f"there is no column '{name}'",
-                        f"one of {', '.join(columns) or 'none'}",
-                        "Correct --column or --count-column.",
-                    )
-            for number, row in enumerate(reader, 1):
-                images = _images(path, reader.line_num, row, count_column)
-                values = tuple(
-                    (keyword, " ".join((row[name] or "").split()))
-                    for name, keyword in keywords.items()
-                )
-                inventory.add(tuple(pair for pair in values if pair[1]), 1, images)
-                if number % _STEP == 0:
-                    watch(_STEP)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(
-            str(path),
-            f"it cannot be read as CSV in UTF-8 ({type(error).__name__})",
-            "a CSV file with a header",
-            "Check the path, or save it as CSV UTF-8.",
-        ) from error
+    counted = () if count_column is None else (count_column,)
+    with opened(path, tuple(dict.fromkeys((*keywords, *counted)))) as sheet:
+        for number, (line, row) in enumerate(sheet.dicts(), 1):
+            images = _images(path, line, row, count_column)
+            values = tuple((keyword, on_one_line(row[name])) for name, keyword in keywords.items())
+            inventory.add(tuple(pair for pair in values if pair[1]), 1, images)
+            if number % _STEP == 0:
+                watch(_STEP)
 
 
-def _images(path: Path, line: int, row: Mapping[str, str | None], column: str | None) -> int:
+def _images(path: Path, line: int, row: Mapping[str, str], column: str | None) -> int:
     if column is None:
         return 1
-    text = (row[column] or "").strip()
-    if not text.isdecimal():
+    text = row[column].strip()
+    if not text.isdecimal() or len(text) > _LONGEST_COUNT:
         raise RequestError(
             f"{path}:{line} {column}",
-            f"'{text}' is no count",
-            "a whole number of images",
+            f"'{text[:_SHOWN]}' is no count",
+            f"a whole number of images, of at most {_LONGEST_COUNT} digits",
             "Correct the row, or leave out --count-column.",
         )
     return int(text)

@@ -55,7 +55,8 @@ class Method(StrEnum):
 class TextReading:
     """What one string says. No sites means "not known", which is an answer.
 
-    `view` is the projection, where the value names one; `views` are all that it names.
+    `view` is the projection that the value names first, `views` are all that it names: of a study
+    with several, no one view is that of an image.
     `sites` holds the best answer first; several parts that have a combined concept (chest,
     abdomen and pelvis) are that one concept. `used` are the words that the answer rests on,
     `ignored` those that carry no meaning here; both in the order of the value. `method` is how the

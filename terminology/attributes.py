@@ -1,6 +1,6 @@
-"""The DICOM attributes that are read from a header, all of them; nothing else is looked at.
+"""The DICOM attributes that are read from a header, by what they say; nothing else is looked at.
 
-A reader of files may leave every other element out. Tests hold the readers to this list.
+A reader of files may leave every other element out. Tests hold the readers to these lists.
 """
 
 from __future__ import annotations
@@ -10,6 +10,28 @@ from typing import Final
 
 from terminology.elements import tag_of
 from terminology.settings import TRUST
+
+FRAME_ANATOMY: Final = "FrameAnatomySequence"
+ANATOMY: Final = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
+BODY_PART: Final = "BodyPartExamined"
+REQUEST: Final = "RequestAttributesSequence"
+PROCEDURE_CODES: Final = ("RequestedProcedureCodeSequence", "ProcedureCodeSequence")
+# What says the site as a code, and what says it in words of the series at hand.
+SITE_CODES: Final = (FRAME_ANATOMY, *ANATOMY)
+SERIES_WORDS: Final = (
+    "SeriesDescription",
+    "ProtocolName",
+    "AcquisitionDeviceProcessingDescription",
+    "PerformedProcedureStepDescription",
+)
+# Sides: (0020,0062) belongs to the image, (0020,0060) to the series. (0020,9072) is read with the
+# anatomy of its frame.
+SIDES: Final = ("ImageLaterality", "Laterality")
+VIEW_POSITION: Final = "ViewPosition"
+VIEW_CODES: Final = "ViewCodeSequence"
+MODALITY: Final = "Modality"
+# What may name a site and stands in the header itself, the most trusted first.
+SITE_ATTRIBUTES: Final = tuple(keyword for keyword in TRUST if keyword != FRAME_ANATOMY)
 
 # Who the image is, and what kind of image: `terminology.instance`, `terminology.patient`.
 IDENTITY: Final = (
@@ -25,7 +47,7 @@ IDENTITY: Final = (
     "StudyTime",
     "TimezoneOffsetFromUTC",
     "AccessionNumber",
-    "Modality",
+    MODALITY,
     "PatientID",
     "IssuerOfPatientID",
     "PatientBirthDate",
@@ -38,13 +60,12 @@ IDENTITY: Final = (
 )
 # What the image shows: `terminology.statements`.
 CONTENT: Final = (
-    *(keyword for keyword in TRUST if keyword != "FrameAnatomySequence"),
+    *SITE_ATTRIBUTES,
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
-    "ImageLaterality",
-    "Laterality",
-    "ViewPosition",
-    "ViewCodeSequence",
+    *SIDES,
+    VIEW_POSITION,
+    VIEW_CODES,
 )
 
 

@@ -15,6 +15,7 @@ from terminology.evaluation import OBSERVED_TABLE, read_observed
 from terminology.graph import BodyStructureGraph
 from terminology.identifiers import sctid_problem
 from terminology.journal import Journal
+from terminology.local import LocalMappings, object_problems
 from terminology.mapping import MappingSet
 from terminology.numbered import NUMBERED_TABLE
 from terminology.sources.dicom import SNOMED_RT_TABLE, read_snomed_rt
@@ -38,7 +39,6 @@ from terminology.words import (
 
 if TYPE_CHECKING:
     from terminology.library import Terminology
-    from terminology.local import LocalMappings
 
 # Plain tables: the slots that hold codes, and whether those must be among the body structures.
 # Views are no body structures, and SNOMED RT names more of them than the subset holds.
@@ -92,9 +92,8 @@ def check_local(local: LocalMappings, graph: BodyStructureGraph) -> list[TableRe
 
 def loaded_tables(loaded: Terminology) -> list[MappingSet]:
     """Return the SSSOM tables that a terminology was loaded from, header words last."""
-    crosswalk, words = loaded.crosswalk, loaded.text.words.table
-    found = [table for system in crosswalk.systems for table in crosswalk.mapping_sets(system)]
-    return [*sorted(found, key=lambda table: table.name), *([words] if words is not None else [])]
+    words = loaded.text.words.table
+    return [*loaded.crosswalk.tables, *([words] if words is not None else [])]
 
 
 def _sssom_report(
@@ -104,8 +103,13 @@ def _sssom_report(
         mapping_set = mapping_set or sssom.read(path)
     except TableError as error:
         return TableReport(path.name, 0, error.problems)
-    problems = (*_object_problems(mapping_set, graph), *_form_problems(mapping_set, path))
-    return TableReport(path.name, len(mapping_set.mappings), problems)
+    problems = [
+        problem
+        for row in mapping_set.mappings
+        for problem in object_problems(row, path.name, graph)
+    ]
+    problems.extend(_form_problems(mapping_set, path))
+    return TableReport(path.name, len(mapping_set.mappings), tuple(problems))
 
 
 def rewrite_local(folder: Path) -> list[str]:
@@ -188,30 +192,6 @@ def _code_problems(
                 yield row.problem(slot, f"'{code}' {reason}", "a SNOMED CT concept identifier")
             elif in_graph and code not in graph:
                 yield row.problem(slot, f"'{code}'", f"a concept of {CONCEPTS_TABLE}")
-
-
-def _object_problems(mapping_set: MappingSet, graph: BodyStructureGraph) -> Iterator[RowProblem]:
-    file = f"{mapping_set.name}.sssom.tsv"
-    for row in mapping_set.mappings:
-        # Views, modalities and body systems are no body structures.
-        if row.no_match or row.object_category:
-            continue
-        code = sssom.object_code(row)
-        if code not in graph:
-            if not row.negated:
-                yield RowProblem(
-                    file, row.line, "object_id", f"'{code}'", f"a concept of {CONCEPTS_TABLE}"
-                )
-            continue
-        _, side = graph.unsided(code)
-        if side is not None and row.object_laterality != side:
-            yield RowProblem(
-                file,
-                row.line,
-                "object_laterality",
-                f"'{row.object_laterality or ''}' with {graph.lookup(code)}",
-                f"{side}, the side of the object",
-            )
 
 
 def _form_problems(mapping_set: MappingSet, path: Path) -> Iterator[RowProblem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from terminology.phrases import Item
+from terminology.items import Item
 from terminology.tokens import Tokens
 from terminology.words import Entry, Kind
 
@@ -39,14 +39,18 @@ _FARTHEST: Final = 3
 _FEWEST: Final = 3
 # An unknown word of fewer letters says nothing about its clause.
 _SHORTEST_UNKNOWN: Final = 4
-# Languages in which the part stands behind its complaint: "douleur du genou", not "knee pain".
-_PART_BEHIND: Final = frozenset({"fr", "es", "pt", "it", "ro", "ca", "gl", "la"})
+# Languages in which the letter D is a right side.
+ROMANCE: Final = frozenset({"fr", "es", "pt", "it", "ro", "ca", "gl", "la"})
 
 
 def examined(tokens: Tokens, items: list[Item]) -> list[Item]:
     """Return `items` with those that were not examined left out of consideration."""
     kinds = {None if item.entry is None else item.entry.kind for item in items}
-    if kinds <= _PLAIN and (None not in kinds or len(items) < _FEWEST or not tokens.parted):
+    if (
+        kinds <= _PLAIN
+        and (None not in kinds or len(items) < _FEWEST or not tokens.parted)
+        and "?" not in tokens.text
+    ):
         return items
     left_out, behind = _unexamined(tokens, items)
     left_out |= _complaints(tokens, items, left_out)
@@ -102,9 +106,12 @@ def _unexamined(tokens: Tokens, items: Sequence[Item]) -> tuple[set[int], set[in
             context = reason = negated = named = trailing = False
         before = entry
         # "Becken, keine Hüfte axial": the view is the hip's.
-        if context or (trailing and kind is Kind.VIEW):
+        of_another = (trailing and kind is Kind.VIEW) or (
+            named and kind in {Kind.LATERALITY, Kind.VIEW}
+        )
+        if context or of_another:
             left_out.add(place)
-        elif reason:
+        elif reason or (kind is Kind.SITE and _is_asked(tokens, item)):
             behind.add(place)
         if kind is Kind.CONTEXT:
             context = True
@@ -113,7 +120,9 @@ def _unexamined(tokens: Tokens, items: Sequence[Item]) -> tuple[set[int], set[in
         elif kind is Kind.NEGATION:
             negated = True
         elif kind is Kind.TITLE:
-            named = entry is not None and (not entry.value or _dotted(tokens, item))
+            named = entry is not None and (
+                not entry.value or _dotted(tokens, item) or _is_alone(tokens, items)
+            )
         elif kind is Kind.SITE:
             trailing = negated
             if negated or named:
@@ -131,6 +140,7 @@ def _unexamined(tokens: Tokens, items: Sequence[Item]) -> tuple[set[int], set[in
 def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> set[int]:
     """Return the parts that are beside a complaint, with their sides; none if no other is named."""
     parts = {place for place, item in enumerate(items) if _is_part(item) and place not in left_out}
+    first = min(parts, default=-1)
     reasons: set[int] = set()
     for place, item in enumerate(items):
         if item.entry is None or item.entry.kind is not Kind.COMPLAINT:
@@ -138,14 +148,17 @@ def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> se
         before = _beside(tokens, items, place, -1, {Kind.LATERALITY})
         behind = _beside(tokens, items, place, 1, {Kind.LATERALITY, Kind.NOISE})
         order = [found for found in (before, behind) if found in parts]
-        if len(order) > 1 and _is_behind(item.entry, items[before]):
+        # Of two, the first part of the value was examined: "XR knee swelling ankle".
+        if len(order) > 1 and before == first:
             order.reverse()
         reasons.update(order[:1])
     # "Wrist and hand pain": both were examined.
     for pair in joined_by_and(tokens, items):
         if not reasons.isdisjoint(pair):
             reasons.difference_update(pair)
-    if not reasons or reasons == parts:
+    if reasons == parts:
+        reasons.discard(first)
+    if not reasons:
         return set()
     examined = parts - reasons
     for part in tuple(reasons):
@@ -156,14 +169,6 @@ def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> se
                     reasons.add(place)
                 place += step
     return reasons
-
-
-def _is_behind(complaint: Entry, before: Item) -> bool:
-    """Return whether the part of a complaint stands behind it, and not before, in its language."""
-    languages = complaint.languages
-    if before.entry is not None and not before.entry.languages.isdisjoint(languages):
-        languages = languages & before.entry.languages
-    return languages <= _PART_BEHIND
 
 
 def _asides(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> set[int]:
@@ -229,6 +234,26 @@ def _is_part(item: Item) -> bool:
 
 def _is_side(item: Item) -> bool:
     return item.entry is not None and item.entry.kind is Kind.LATERALITY
+
+
+def _is_asked(tokens: Tokens, item: Item) -> bool:
+    """Return whether a question mark stands right before the word: "XR elbow ?radial head"."""
+    return (
+        item.first > 0
+        and tokens.gap(item.first).strip() == "?"
+        and tokens.gap(item.first)[-1] == "?"
+    )
+
+
+def _is_alone(tokens: Tokens, items: Sequence[Item]) -> bool:
+    """Return whether unknown words, and no side, view or technique, stand beside "Dr" and a part.
+
+    "Dr Hand - orthopaedics" is a name, "DR Hand" digital radiography.
+    """
+    kinds = {None if item.entry is None else item.entry.kind for item in items}
+    return kinds.isdisjoint({Kind.LATERALITY, Kind.VIEW, Kind.TECHNIQUE}) and any(
+        item.entry is None and _is_unknown(tokens, item) for item in items
+    )
 
 
 def _dotted(tokens: Tokens, item: Item) -> bool:

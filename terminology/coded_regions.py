@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.datadict import tag_for_keyword
 
-from terminology.annotation import Evidence, HeaderStatement, Site, TextReading
+from terminology.annotation import Evidence, HeaderStatement, Method, Site, TextReading
 from terminology.concept import Laterality, View
 from terminology.elements import Elements, tag_text
 from terminology.settings import HeaderSettings
@@ -181,10 +181,22 @@ def statement(
     ignored: tuple[str, ...] = (),
     evidence: tuple[Evidence, ...] = (),
     used: tuple[str, ...] = (),
+    method: Method | None = None,
+    views: tuple[View, ...] = (),
 ) -> HeaderStatement:
     """Return what the attribute `keyword` says."""
     return HeaderStatement(
-        keyword, tag_text(keyword), value, sites, laterality, view, ignored, evidence, used
+        keyword,
+        tag_text(keyword),
+        value,
+        sites,
+        laterality,
+        view,
+        ignored,
+        evidence,
+        used,
+        method,
+        views,
     )
 
 

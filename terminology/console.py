@@ -77,4 +77,6 @@ def misuse(message: str) -> NoReturn:
 
 def echo_json(value: object) -> None:
     """Write `value` as one line of JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    # A byte of a file name that is not UTF-8 is a lone surrogate; JSON has an escape for it.
+    click.echo(text.encode("utf-8", "backslashreplace").decode())

@@ -61,11 +61,11 @@ def code_object(reading: CodeReading) -> dict[str, Any]:
             {"system": part.system, "code": part.code, "display": part.display}
             for part in reading.parts
         ],
-        "sites": [_target_object(target) for target in reading.targets],
+        "sites": [target_object(target) for target in reading.targets],
         "laterality": reading.laterality,
         "view": view_object(reading.view),
         "others": [
-            {**_target_object(target), "system": target.system, "category": target.category}
+            {**target_object(target), "system": target.system, "category": target.category}
             for target in reading.others
         ],
         "ignored": [],
@@ -74,7 +74,8 @@ def code_object(reading: CodeReading) -> dict[str, Any]:
     }
 
 
-def _target_object(target: MappedTarget) -> dict[str, Any]:
+def target_object(target: MappedTarget) -> dict[str, Any]:
+    """Return a target of a mapping: code, display, laterality, confidence, predicate."""
     return {
         "code": target.code,
         "display": target.display,

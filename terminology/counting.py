@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from terminology.phrases import Item
+from terminology.items import Item
 from terminology.tokens import Tokens
 from terminology.words import Kind
 
@@ -23,6 +23,18 @@ def numbers_beside(tokens: Tokens, items: Sequence[Item], place: int) -> Iterato
         number = None if item is None else _number(tokens, item)
         if item is not None and number is not None:
             yield number, item
+
+
+def digit_named(tokens: Tokens, items: Sequence[Item]) -> tuple[int, Item, Item] | None:
+    """Return the number of a digit (D2) with the items of letter and number; none of views."""
+    for place, item in enumerate(items[:-1]):
+        if item.first != item.last or tokens.folded[item.first] != "d":
+            continue
+        number = _number(tokens, items[place + 1])
+        after = items[place + 2] if place + 2 < len(items) else None
+        if number is not None and (after is None or not _is_small(after)):
+            return number, item, items[place + 1]
+    return None
 
 
 def _number(tokens: Tokens, item: Item) -> int | None:

@@ -13,7 +13,7 @@ from terminology.mapping import MappingSet, SemanticMapping
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-# The parts that a person looks for, the particular before what it lies in.
+# The parts that a person looks for, the particular before what it lies in: codes of PS3.16 Annex L.
 REGIONS: Final = {
     "spine": "421060004",
     "neck": "45048000",

@@ -185,6 +185,12 @@ class Crosswalk:
         """The URIs of the source code systems, sorted."""
         return tuple(sorted(self._sources))
 
+    @property
+    def tables(self) -> tuple[MappingSet, ...]:
+        """Every table, by name; each is read if it was not yet."""
+        found = (one for system in self._sources for one in self.mapping_sets(system))
+        return tuple(sorted(found, key=lambda one: one.name))
+
     def versions(self, system: str) -> tuple[str | None, ...]:
         """Return the versions of `system` that tables map from, the newest last."""
         return tuple(self._versions(system))
@@ -229,7 +235,7 @@ class Crosswalk:
                 confidence=row.mapping.confidence,
                 rows=(row.ref,),
                 system=sssom.object_system(row.mapping),
-                category=row.mapping.object_category,
+                category=row.mapping.category,
             )
             for row in rows
             if not row.mapping.negated and not row.mapping.no_match

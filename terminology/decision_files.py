@@ -7,8 +7,8 @@ and tabs all set cells apart.
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from terminology.files import written_whole
 from terminology.mapping import SemanticMapping
 from terminology.proposals import DecisionError, Proposal, Rules, decision_key, row_key
 from terminology.scan import names_sites
+from terminology.sheets import opened
 
 DECISION_COLUMNS: Final = (
     "decision",
@@ -34,7 +35,8 @@ _NO_SITE_WORDS: Final = frozenset({NO_SITE, "nosite", "no-site", "none", "-"})
 SITELESS: Final = "no site named"
 # How a cell begins that a spreadsheet takes for a formula.
 FORMULA: Final = ("=", "+", "-", "@")
-_LARGEST_CELL: Final = 1 << 20
+# What sets several codes apart, but not within the term of one: 72696002 |Knee|.
+_PLUS = re.compile(r"\+(?=(?:[^|]*\|[^|]*\|)*[^|]*$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,19 @@ def read_csv(path: Path, rules: Rules, author: str, day: str) -> Read:
     ------
     TableError
         With every row that cannot be accepted.
-    DecisionError
+    SheetError
         The file is no CSV with the columns value and decision.
     """
-    columns, rows = _cells(path)
-    _require(path, columns, ("value", "decision"))
     found: list[tuple[SemanticMapping, ...]] = []
     problems: list[RowProblem] = []
     notes: list[str] = []
     undecided = 0
-    for line, cells in rows:
-        given = cells.get("decision", "").strip()
+    for line, cells in _cells(path, ("value", "decision"))[1]:
+        given = cells["decision"].strip()
         if not given:
             undecided += 1
             continue
-        codes = () if given.casefold() in _NO_SITE_WORDS else tuple(given.split("+"))
+        codes = () if given.casefold() in _NO_SITE_WORDS else tuple(_PLUS.split(given))
         proposal = Proposal(
             value=plain_value(cells.get("value", "")),
             codes=codes,
@@ -135,11 +135,10 @@ def open_rows(report: Path, decided: Iterable[SemanticMapping], below: float) ->
 
     Raises
     ------
-    DecisionError
+    SheetError
         The file is no report of `bodysite scan`.
     """
-    columns, rows = _cells(report)
-    _require(report, columns, ("field", "value", "code", "confidence"))
+    columns, rows = _cells(report, ("field", "value", "code", "confidence"))
     known = {row_key(row) for row in decided}
     found = []
     for line, cells in rows:
@@ -183,51 +182,12 @@ def plain_value(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
-def _cells(path: Path) -> tuple[tuple[str, ...], Iterator[tuple[int, dict[str, str]]]]:
+def _cells(
+    path: Path, wanted: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Return the columns and the rows of a CSV, each with its line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DecisionError(
-            str(path),
-            f"it cannot be read as UTF-8 text ({type(error).__name__})",
-            "a CSV file in UTF-8",
-            "Save it as CSV UTF-8.",
-        ) from error
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    csv.field_size_limit(_LARGEST_CELL)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
-    columns = tuple(reader.fieldnames or ())
-
-    def rows() -> Iterator[tuple[int, dict[str, str]]]:
-        try:
-            for cells in reader:
-                if None in cells:
-                    raise DecisionError(
-                        f"{path.name}:{reader.line_num}",
-                        "more cells than the header has",
-                        f"{len(columns)} cells",
-                        "Put a value that holds the separator in quotes.",
-                    )
-                yield reader.line_num, cells
-        except csv.Error as error:
-            raise DecisionError(
-                f"{path.name}:{reader.line_num}", str(error), "a row of CSV", "Correct it."
-            ) from error
-
-    return columns, rows()
-
-
-def _require(path: Path, columns: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    missing = [one for one in wanted if one not in columns]
-    if missing:
-        raise DecisionError(
-            f"{path.name}:1",
-            f"there is no column '{missing[0]}'",
-            f"the columns {', '.join(wanted)}",
-            "Name the columns in the first line; 'bodysite scan --out' writes such a file.",
-        )
+    with opened(path, wanted) as sheet:
+        return sheet.columns, list(sheet.dicts())
 
 
 def _confidence(path: Path, line: int, cells: Mapping[str, str]) -> float:

@@ -85,7 +85,16 @@ class Decisions:
         return self._read().mappings
 
     def log(self) -> list[Entry]:
-        """Return every edit, the oldest first."""
+        """Return every edit, the oldest first.
+
+        Raises
+        ------
+        DecisionError
+            There is no such folder.
+        JournalError
+            A line is no entry.
+        """
+        self.require_folder()
         return self._journal.entries()
 
     def decide(
@@ -123,7 +132,7 @@ class Decisions:
         TableError
             The table has bad rows.
         """
-        self._require_folder()
+        self.require_folder()
 
         def edited(present: _Rows) -> tuple[_Rows, _Rows]:
             found = {row_key(row) for row in present}
@@ -146,27 +155,32 @@ class Decisions:
         Raises
         ------
         DecisionError
-            There are not so many, or rows of one were changed since without the journal; what
-            was undone before that one stays undone.
+            There are not so many, or rows of one were changed since without the journal. Nothing
+            is undone then.
         TableError
             The table has bad rows.
         """
-        self._require_folder()
-        done: list[Change] = []
-        for _ in range(steps):
-            with self._held() as content:
-                last = standing(self._journal.entries())[-1:]
-                if not last:
-                    raise DecisionError(
-                        "--steps",
-                        f"there are only {len(done)} edits to undo" if done else "nothing to undo",
-                        "an edit that still stands",
-                        "'bodysite mappings log' lists the edits.",
-                    )
-                done.append(self._undo(last[0], content, author))
-        return done
+        self.require_folder()
+        with self._held():
+            entries = standing(self._journal.entries())
+            if len(entries) < steps:
+                raise DecisionError(
+                    "--steps",
+                    f"there are only {len(entries)} edits to undo"
+                    if entries
+                    else "nothing to undo",
+                    "so many edits that still stand",
+                    "'bodysite mappings log' lists the edits.",
+                )
+            newest = entries[: -steps - 1 : -1]
+            rows = list(self._read().mappings)
+            for entry in newest:
+                _require_rows(entry, rows)
+                rows = [row for row in rows if row not in entry.added] + list(entry.removed)
+            return [self._undo(entry, author) for entry in newest]
 
-    def _require_folder(self) -> None:
+    def require_folder(self) -> None:
+        """Raise `DecisionError` when there is no such folder: its name may be mistyped."""
         if not self.folder.is_dir():
             raise DecisionError(
                 f"--mappings {self.folder}",
@@ -175,18 +189,9 @@ class Decisions:
                 "'bodysite mappings add' makes it with the first decision.",
             )
 
-    def _undo(self, entry: Entry, content: bytes | None, author: str) -> Change:
-        present = self._read()
-        missing = [row for row in entry.added if row not in present.mappings]
-        if missing:
-            raise DecisionError(
-                f"edit {entry.id}",
-                f"the row of '{missing[0].subject_label}' was changed since, outside the journal",
-                "the rows as the edit left them",
-                "Decide about the value anew with 'bodysite mappings add', or remove it.",
-            )
+    def _undo(self, entry: Entry, author: str) -> Change:
         change = Change(entry.added, entry.removed, entry)
-        self._replace(present, content, change, author, UNDO, None)
+        self._replace(self._read(), self._bytes(), change, author, UNDO, None)
         return change
 
     def _edit(
@@ -301,6 +306,18 @@ class Decisions:
         if self.path.exists():
             return sssom.read(self.path)
         return MappingSet(self.path.name.removesuffix(".sssom.tsv"), {}, ())
+
+
+def _require_rows(entry: Entry, rows: Collection[SemanticMapping]) -> None:
+    """Raise unless the rows that an edit added are there still."""
+    for row in entry.added:
+        if row not in rows:
+            raise DecisionError(
+                f"edit {entry.id}",
+                f"the row of '{row.subject_label}' was changed since, outside the journal",
+                "the rows as the edit left them",
+                "Decide about the value anew with 'bodysite mappings add', or remove it.",
+            )
 
 
 def read_table(path: Path) -> MappingSet:

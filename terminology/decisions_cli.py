@@ -94,7 +94,11 @@ def add(
     from terminology.proposals import Proposal
 
     if bool(codes) == no_site:
-        misuse("expected either CODE or --no-site. Name the body site, or say that there is none.")
+        given = "both" if codes else "neither"
+        misuse(
+            f"CODE and --no-site: {given} given; expected one of them. Name the body site, or say"
+            " that there is none."
+        )
     library = load_terminology(release)
     proposal = Proposal(value, codes, field, side, view, scope, comment)
     curie = _curie(author)
@@ -240,12 +244,16 @@ def review(
     if report is None:
         if out is not None or interactive:
             misuse("--out and --interactive go with --report. Make one with 'bodysite scan'.")
-        _echo_decisions(library, _decisions(folder), as_json)
+        decided = _decisions(folder)
+        decided.require_folder()
+        _echo_decisions(library, decided, as_json)
         return
     from terminology.decision_files import open_rows, write_rows
 
     rows = open_rows(report, _decisions(folder).rows(), below)
     if out is not None:
+        if out.resolve() == report.resolve():
+            misuse(f"--out: {out} is the report itself. Name another file.")
         write_rows(out, rows)
         click.echo(f"{out}: {len(rows.rows)} values to decide")
     elif interactive:

@@ -247,7 +247,8 @@ class HeaderReader:
         return chosen.laterality
 
     def _view(self, statements: Sequence[HeaderStatement], conflicts: list[str]) -> View | None:
-        named = [s for s in statements if s.view is not None]
+        # Several views of a study or series do not say which one this image is.
+        named = [s for s in statements if s.view is not None and len(s.views) < 2]
         order = [s for s in named if s.keyword == "ViewCodeSequence"]
         order += [s for s in named if s.keyword == "ViewPosition"]
         order += [s for s in named if s not in order]

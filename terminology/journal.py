@@ -2,7 +2,8 @@
 
 Lines of JSON that are only ever added. An edit is written here first and takes effect when the
 table is replaced; the checksums of the table before and after it tell an edit that a kill cut off
-from one that happened. The journal is also the lock: one editor at a time holds it.
+from one that happened. The journal is also the lock: one editor at a time holds it. Windows has no
+such lock: there, whoever edits sees to it that nobody else does.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Journal:
                 note=found.get("note"),
                 undoes=found.get("undoes"),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise JournalError(
                 f"{self._path.name}:{number}",
                 f"the line is no entry of the journal ({type(error).__name__})",

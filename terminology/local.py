@@ -73,16 +73,20 @@ class LocalMappings:
         if self.decisions is not None:
             file = f"{folder}/{DECISIONS_TABLE}"
             for row in self.decisions.mappings:
-                yield from _object_problems(row, file, graph)
+                yield from object_problems(row, file, graph)
                 yield from _decision_problems(row, file, views)
         for table in self.tables:
             for row in table.mappings:
-                yield from _object_problems(row, f"{folder}/{table.name}.sssom.tsv", graph)
+                yield from object_problems(row, f"{folder}/{table.name}.sssom.tsv", graph)
 
 
-def _object_problems(
+def object_problems(
     row: SemanticMapping, file: str, graph: BodyStructureGraph
 ) -> Iterator[RowProblem]:
+    """Yield why the object of `row` is no answer: not in `graph`, or of another side than stated.
+
+    `file` is what a message calls the table.
+    """
     # Views, modalities and body systems are no body structures; what is refused need not be one.
     if row.no_match or row.negated or row.object_category:
         return

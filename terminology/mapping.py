@@ -27,7 +27,8 @@ class SemanticMapping:
     `subject_id`. `object_id` is ``sssom:NoTermFound`` where the subject was looked at and has no
     counterpart, and `predicate_modifier` is "Not" where a tempting pair is refused.
     `object_category` names what kind of thing the object is where a table has several kinds (the
-    directional axis of IRMA gives a view, a plane and a posture); empty means body structure.
+    directional axis of IRMA gives a view, a plane and a posture), as a CURIE such as
+    ``bodysite:view``; empty means body structure.
     Extension slots are ours, declared in each table that uses them: `object_laterality`, the
     side that the subject states, whether or not the object is a sided concept; `object_view`, the
     SNOMED CT code of the projection that it states; `subject_language`, the BCP 47 tags of a
@@ -57,6 +58,11 @@ class SemanticMapping:
     subject_field: str | None = None
     subject_scope: str | None = None
     line: int = field(default=0, compare=False)
+
+    @property
+    def category(self) -> str | None:
+        """What kind of thing the object is, without its prefix; `None` for a body structure."""
+        return None if self.object_category is None else self.object_category.partition(":")[2]
 
     @property
     def negated(self) -> bool:

@@ -5,7 +5,6 @@ Results go to stdout, messages to stderr. Exit status: 0 done, 1 findings, 2 mis
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +53,9 @@ for _command in (
 @click.option(
     "--reference",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
+    envvar="BODYSITE_REFERENCE",
     metavar="DIR",
-    help="A folder of reference files to compare with.  [default: reference in BODYSITE_SHARED]",
+    help="A folder of reference files to compare with, or BODYSITE_REFERENCE.",
 )
 @mappings_option
 @_AS_JSON
@@ -90,7 +90,6 @@ def check(
         findings += _check_local(mappings, library, as_json)
     if library is not None:
         _echo_figures(folder, library, as_json)
-        reference = reference or _shared_reference()
         if reference is not None:
             _echo_reference(reference, library, as_json)
     if findings:
@@ -186,9 +185,3 @@ def _echo_misses(figures: Figures) -> None:
     for miss in figures.misses:
         given = miss.given or "no answer"
         click.echo(f"  '{miss.value}': {given}; expected {' or '.join(miss.expected)}")
-
-
-def _shared_reference() -> Path | None:
-    shared = os.environ.get("BODYSITE_SHARED")
-    folder = Path(shared, "reference") if shared else None
-    return folder if folder is not None and folder.is_dir() else None

@@ -15,8 +15,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
+from terminology.annotation import HeaderStatement, TextReading
 from terminology.concept import DICOM, SNOMED
-from terminology.contract import site_object, view_object
+from terminology.contract import site_object, target_object, view_object
 from terminology.crosswalk import MappedTarget, ReverseTarget
 from terminology.errors import BodySiteError
 from terminology.library import Terminology
@@ -155,7 +156,7 @@ def make_server(queries: Queries, terminology: Terminology | LiveTerminology) ->
         """Read a DICOM header value: body sites, side, view, and the words it rests on."""
         now = live.current()
         if field is None:
-            reading: Any = now.text.read(value)
+            reading: TextReading | HeaderStatement = now.text.read(value)
         else:
             reading = now.header.read_value(field, value)
         return {
@@ -184,12 +185,8 @@ def _told(question: Callable[_P, _R]) -> Callable[_P, _R]:
 def _target(target: MappedTarget) -> dict[str, Any]:
     return {
         "system": target.system,
-        "code": target.code,
-        "display": target.display,
+        **target_object(target),
         "category": target.category,
-        "laterality": target.laterality,
-        "predicate": target.predicate,
-        "confidence": target.confidence,
         "rows": list(target.rows),
     }
 

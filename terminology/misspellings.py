@@ -78,7 +78,7 @@ class Misspellings:
                 }
             )
         )
-        self.nearest = lru_cache(maxsize=_CACHE_SIZE)(self._nearest)
+        self._remembered = lru_cache(maxsize=_CACHE_SIZE)(self._nearest)
 
     def phrase_words(self, token: str) -> tuple[str, ...]:
         """Return the words of phrases that the folded `token` may be a misspelling of."""
@@ -87,7 +87,7 @@ class Misspellings:
         if not token.isascii() or not token.isalpha():
             return ()
         allowed = 1 if len(token) < TWO_LETTERS_FROM else _MOST_LETTERS_WRONG
-        near = self._in_phrases.get((token[0], len(token)), ())
+        near = self._in_phrases.get((token[0], len(token), allowed), ())
         return tuple(
             word
             for word, _, _ in process.extract(
@@ -95,12 +95,15 @@ class Misspellings:
             )
         )
 
-    def _nearest(self, token: str) -> Nearest | None:
+    def nearest(self, token: str) -> Nearest | None:
         """Return the one site whose word the folded `token` is nearest to."""
         if not SHORTEST_FUZZY <= len(token) <= _LONGEST:
             return None
         if not token.isascii() or not token.isalpha():
             return None
+        return self._remembered(token)
+
+    def _nearest(self, token: str) -> Nearest | None:
         # "Kneee": no word has a letter three times.
         word = _STUTTER.sub(r"\1\1", token)
         if word != token and (entry := self._words.sites.get((word,))) is not None:
@@ -110,7 +113,7 @@ class Misspellings:
         # The ending of a procedure's name says nothing of the part: sialogram, scanogram.
         stem = _PROCEDURE.sub("", token)
         allowed = 1 if len(stem) < TWO_LETTERS_FROM else _MOST_LETTERS_WRONG
-        start = (token[0], len(token))
+        start = (token[0], len(token), allowed)
         near = [
             (word, int(distance))
             for word, distance, _ in process.extract(
@@ -137,12 +140,16 @@ class Misspellings:
         return Nearest(max(entries, key=lambda entry: entry.confidence), distance)
 
 
-def _by_start(words: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]:
-    """Return the words that a token of this first letter and length may be meant to be."""
-    found: dict[tuple[str, int], list[str]] = {}
+def _by_start(words: Iterable[str]) -> dict[tuple[str, int, int], tuple[str, ...]]:
+    """Return the words that a token may be meant to be.
+
+    By its first letter, its length, and how many letters may be wrong.
+    """
+    found: dict[tuple[str, int, int], list[str]] = {}
     for word in words:
-        for length in range(len(word) - _MOST_LETTERS_WRONG, len(word) + _MOST_LETTERS_WRONG + 1):
-            found.setdefault((word[0], length), []).append(word)
+        for wrong in range(1, _MOST_LETTERS_WRONG + 1):
+            for length in range(len(word) - wrong, len(word) + wrong + 1):
+                found.setdefault((word[0], length, wrong), []).append(word)
     return {start: tuple(near) for start, near in found.items()}
 
 

@@ -53,7 +53,10 @@ class NumberedParts:
             if not row["number"].isdecimal():
                 problems.append(row.problem("number", f"'{row['number']}'", "a number"))
                 continue
-            found.setdefault((row["part"], int(row["number"])), {})[row["beside"]] = row
+            others = found.setdefault((row["part"], int(row["number"])), {})
+            if others.setdefault(row["beside"], row) is not row:
+                expected = "each number of a part once"
+                problems.append(row.problem("number", f"'{row['number']}' a second time", expected))
         if problems:
             raise TableError(problems)
         return cls(found, frozenset(part for part, _ in found))

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from terminology.clauses import LEFT_OUT, joined_by_and
+from terminology.clauses import LEFT_OUT, ROMANCE, joined_by_and
 from terminology.concept import Laterality
-from terminology.counting import numbers_beside
-from terminology.misspellings import SHORTEST_IN_PHRASE, Misspellings
-from terminology.phrases import (
-    FUZZY,
-    FUZZY_TWO,
+from terminology.counting import digit_named, numbers_beside
+from terminology.items import (
     JOINED,
     LETTER_ONCE,
     Item,
-    PhraseFinder,
     same_language,
 )
+from terminology.mending import Mender
 from terminology.sides import BREAST, BREAST_VIEWS, Mention, common_side
 from terminology.tokens import Tokens
 from terminology.words import Entry, HeaderWords, Kind
@@ -30,6 +27,8 @@ from terminology.words import Entry, HeaderWords, Kind
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
+# 82680008 |Digit|.
+DIGIT: Final = "82680008"
 # 816094009 |Chest|.
 CHEST: Final = "816094009"
 # In the name of a region that is not one structure: Abdomen and Pelvis, Wrist and/or hand.
@@ -38,8 +37,6 @@ _AND: Final = " and"
 _OR: Final = "and/or"
 # An unknown word of fewer letters than this says nothing about the words beside it.
 _SHORTEST_UNKNOWN: Final = 3
-# Two unknown words of so many letters are more likely a name than two misspellings.
-_SHORTEST_NAME: Final = 4
 
 
 class PartReader:
@@ -51,15 +48,14 @@ class PartReader:
         The vocabulary.
     graph
         The body structures.
-    finder
-        Finds the phrases of the vocabulary.
+    mender
+        Reads misspelt words.
     """
 
-    def __init__(self, words: HeaderWords, graph: BodyStructureGraph, finder: PhraseFinder) -> None:
+    def __init__(self, words: HeaderWords, graph: BodyStructureGraph, mender: Mender) -> None:
         self._words = words
         self._graph = graph
-        self._finder = finder
-        self._misspellings = Misspellings(words, graph)
+        self._mender = mender
         self._concepts: dict[str, tuple[str, str, Laterality | None]] = {}
         self._numbered = words.numbered
         self._regions = sorted(words.regions.items(), key=lambda region: -len(region[0]))
@@ -92,14 +88,6 @@ class PartReader:
             for item in items
         ]
 
-    def mended(self, tokens: Tokens, items: list[Item]) -> list[Item]:
-        """Return `items` with the misspelt words of phrases read: "thoracik spine"."""
-        return (
-            items
-            if all(item.entry is not None for item in items)
-            else self._phrases_mended(tokens, items)
-        )
-
     def named(
         self, tokens: Tokens, items: list[Item], modality: str | None, *, misspellings: bool
     ) -> tuple[list[Mention], list[Item], bool]:
@@ -114,9 +102,10 @@ class PartReader:
                 mentions = [self._as_breast(mention) for mention in mentions]
             if not self._numbered.parts.isdisjoint(mention.code for mention in mentions):
                 mentions, items = self._counted(tokens, mentions, items)
-        elif misspellings:
-            mentions, items = self._misspelt(tokens, items)
-            misspelt = bool(mentions)
+            if "d" in tokens.folded and (found := digit_named(tokens, items)) is not None:
+                mentions, items = self._with_digit(mentions, items, *found)
+        elif misspellings and (read := self._mender.word(tokens, items)) is not None:
+            mentions, items, misspelt = self._mentions(read), read, True
         mentions = self._without_weak(mentions, items, tokens) or self._projected(items, modality)
         return mentions, self.settled(items, mentions), misspelt
 
@@ -173,6 +162,23 @@ class PartReader:
             counted.append(mention)
         return counted, items
 
+    def _with_digit(
+        self, mentions: list[Mention], items: list[Item], number: int, letter: Item, digit: Item
+    ) -> tuple[list[Mention], list[Item]]:
+        """Read "Hand li D2" as the second digit of the hand; in Romance languages, D is right."""
+        read: list[Mention] = []
+        for mention in mentions:
+            row = self._numbered.find(DIGIT, number, {mention.code})
+            if row is not None and mention.languages.isdisjoint(ROMANCE):
+                code, display, _ = self.concept(row["code"])
+                rows = (*mention.rows, row.ref)
+                mention = mention._replace(code=code, display=display, rows=rows)
+                items = [
+                    Item(i.first, i.last, LEFT_OUT) if i in (letter, digit) else i for i in items
+                ]
+            read.append(mention)
+        return read, items
+
     def concept(self, code: str) -> tuple[str, str, Laterality | None]:
         """Return the current unsided concept of a code, its display, and the side of the code."""
         found = self._concepts.get(code)
@@ -200,80 +206,12 @@ class PartReader:
             item.note,
         )
 
-    def _misspelt(self, tokens: Tokens, items: list[Item]) -> tuple[list[Mention], list[Item]]:
-        """Read an unknown word as a misspelling, if the value names no part otherwise.
-
-        Two unknown words are more likely a name or a device than two misspellings.
-        """
-        unknown = [
-            item
-            for item in items
-            if item.entry is None and len(tokens.folded[item.first]) >= _SHORTEST_NAME
-        ]
-        if len(unknown) != 1:
-            return [], items
-        item = unknown[0]
-        found = self._misspellings.nearest(tokens.folded[item.first])
-        if found is None:
-            return [], items
-        entry, distance = found
-        note = f"'{tokens.written[item.first]}' read as '{entry.phrase}'"
-        factor = FUZZY if distance == 1 else FUZZY_TWO
-        read = Item(item.first, item.last, entry, None, factor, note)
-        return [self._mention(read, entry)], [read if i is item else i for i in items]
-
     def _as_breast(self, mention: Mention) -> Mention:
         """Read the chest of a mammogram ("Brust", "borst", "pecho") as the breast."""
         if mention.code != CHEST or BREAST not in self._graph:
             return mention
         code, display, _ = self.concept(BREAST)
         return mention._replace(code=code, display=display, note="the chest of a mammogram")
-
-    def _phrases_mended(self, tokens: Tokens, items: list[Item]) -> list[Item]:
-        """Read a misspelt word in a phrase that makes the part beside it more particular."""
-        mended: list[Item] = []
-        covered = -1
-        for place, item in enumerate(items):
-            if item.first <= covered:
-                continue
-            phrase = self._more_particular(tokens, items, place)
-            if phrase is None:
-                mended.append(item)
-                continue
-            while mended and mended[-1].last >= phrase.first:
-                mended.pop()
-            mended.append(phrase)
-            covered = phrase.last
-        return mended
-
-    def _more_particular(self, tokens: Tokens, items: list[Item], place: int) -> Item | None:
-        """Return the phrase of an unknown word that lies within the part beside it."""
-        item = items[place]
-        if item.entry is not None or len(tokens.folded[item.first]) < SHORTEST_IN_PHRASE:
-            return None
-        beside = [
-            self.concept(near.entry.code)[0]
-            for near in (*items[max(place - 1, 0) : place], *items[place + 1 : place + 2])
-            if near.entry is not None and near.entry.kind is Kind.SITE
-        ]
-        phrase = self._mended(tokens, item) if beside else None
-        if phrase is None or phrase.entry is None:
-            return None
-        code = self.concept(phrase.entry.code)[0]
-        return phrase if any(self._graph.subsumes(one, code) for one in beside) else None
-
-    def _mended(self, tokens: Tokens, item: Item) -> Item | None:
-        """Return the one phrase that an unknown word is in when it is spelt rightly."""
-        token = tokens.folded[item.first]
-        found: dict[str, Item] = {}
-        folded = list(tokens.folded)
-        for word in self._misspellings.phrase_words(token):
-            folded[item.first] = word
-            phrase = self._finder.phrase_through(folded, item.first)
-            if phrase is not None and phrase.entry is not None:
-                note = f"'{tokens.written[item.first]}' read as '{word}'"
-                found.setdefault(phrase.entry.code, phrase._replace(factor=FUZZY, note=note))
-        return next(iter(found.values())) if len(found) == 1 else None
 
     def _projected(self, items: Sequence[Item], modality: str | None) -> list[Mention]:
         """Read the part out of a projection that only breasts have: "R MLO", in MG also "CC".
@@ -394,12 +332,20 @@ class PartReader:
         if len(kept) < 2:
             return list(kept.values())
         dropped: set[str] = set()
+        # "Wrist scaphoid": the joint is named, its region is meant, and the part lies in that.
+        meant = {self._words.stands_for.get(code, code): code for code in kept}
+        meant.update((code, code) for code in kept)
         for code, mention in kept.items():
             if not self._within_combined.get(code, frozenset()).isdisjoint(kept):
                 dropped.add(code)
                 continue
-            for above in self._graph.ancestors(code) & kept.keys():
-                if frozenset((above, code)) in listed or above in self._combined_regions:
+            for region in self._graph.ancestors(code) & meant.keys():
+                above = meant[region]
+                if (
+                    above == code
+                    or frozenset((above, code)) in listed
+                    or above in self._combined_regions
+                ):
                     continue
                 dropped.add(above)
                 # The side of a word for the whole is that of the part: "main D" and "index".

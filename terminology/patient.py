@@ -6,12 +6,14 @@ import re
 from typing import Final
 
 from terminology.elements import Elements, date_of
-from terminology.words import fold, tokens_of
+from terminology.folding import fold, tokens_of
 
 _AGE = re.compile(r"(\d{1,3})\s*([DWMYdwmy]?)")
 _YEARS_PER: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
 _HUMAN: Final = frozenset({"", "human", "homo sapiens", "homo", "man", "mensch", "humain"})
-_HUMAN_CODES: Final = frozenset({"337915000", "L-85B00", "447612001", "278412004"})
+# PS3.16 CID 7454, the SNOMED RT codes for it, their other SNOMED CT code in pydicom, and
+# 278412004 |Human|, which HL7's medication examples use.
+_HUMAN_CODES: Final = frozenset({"337915000", "278412004", "30996001", "L-85003", "L-85B00"})
 
 
 def is_animal(elements: Elements) -> bool:

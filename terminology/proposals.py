@@ -139,7 +139,7 @@ class Rules:
                 "Use --scope value, or the concept that stands for all of them.",
             )
         label = _label(proposal.value)
-        comment = _plain(proposal.comment) if proposal.comment else None
+        comment = _plain(proposal.comment, "--comment") if proposal.comment else None
         rows = tuple(
             SemanticMapping(
                 subject_id=None,
@@ -322,7 +322,7 @@ def _side(given: str | None) -> Laterality | None:
 
 
 def _label(value: str) -> str:
-    label = _plain(value)
+    label = _plain(value, "VALUE")
     if not label or len(label) > LONGEST:
         raise DecisionError(
             "VALUE",
@@ -333,7 +333,11 @@ def _label(value: str) -> str:
     return label
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, where: str) -> str:
     """Return `text` as a cell of a TSV may hold it: one line, no control characters or quotes."""
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise DecisionError(
+            where, "it has bytes that are not UTF-8", "UTF-8 text", "Set the terminal to UTF-8."
+        )
     shown = (" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
     return " ".join("".join(shown).replace('"', " ").split())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,7 +30,17 @@ ROCO_CUIS: Final = "roco_cuis.csv"
 CANDIDATES: Final = "cui_sct_candidates.csv"
 LABELS: Final = "unifesp_labels.csv"
 DICOM_TERMS: Final = "dicom_body_part_examined.csv"
-FILES: Final = (HEADER_VALUES, IRMA_AXES, ROCO_CUIS, CANDIDATES, LABELS, DICOM_TERMS)
+# The columns that are read of each.
+_COLUMNS: Final[Mapping[str, frozenset[str]]] = {
+    HEADER_VALUES: frozenset(
+        {"value", "language", "kind", "sct", "also_acceptable", "ambiguous_value"}
+    ),
+    IRMA_AXES: frozenset({"axis", "code", "code_version"}),
+    ROCO_CUIS: frozenset({"cui", "images_test", "images_validation"}),
+    CANDIDATES: frozenset({"cui", "sct"}),
+    LABELS: frozenset({"code"}),
+    DICOM_TERMS: frozenset({"body_part_examined", "sct"}),
+}
 # Structure and entire concept, region and part are one step apart.
 _ADJACENT: Final = 1
 _EQUAL: Final = "equal"
@@ -69,10 +79,12 @@ class Comparison:
 def compare(folder: Path, library: Terminology) -> Iterator[Comparison]:
     """Yield how `library` stands to each reference file in `folder`.
 
+    A file is left out where no table of `library` maps from its code system.
+
     Raises
     ------
     ReferenceFileError
-        A file cannot be read, or lacks a column.
+        A file cannot be read, lacks a column, or has a count that is no number.
     """
     for name, comparing in (
         (HEADER_VALUES, _header_values),
@@ -86,21 +98,19 @@ def compare(folder: Path, library: Terminology) -> Iterator[Comparison]:
         if path.is_file():
             try:
                 yield from comparing(_rows(path), library)
-            except KeyError as error:
-                raise ReferenceFileError(
-                    name,
-                    f"there is no column {error}",
-                    "the file as its README describes it",
-                    "Name another folder with --reference.",
-                ) from error
             except UnknownSystemError:
                 continue
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a reference file, each with all the columns of that file."""
+    wanted = _COLUMNS[path.name]
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+            rows = csv.DictReader(stream, restval="")
+            lacking = sorted(wanted.difference(rows.fieldnames or ()))
+            if not lacking:
+                return list(rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReferenceFileError(
             path.name,
@@ -108,6 +118,21 @@ def _rows(path: Path) -> list[dict[str, str]]:
             "a CSV file in UTF-8",
             "Check the file.",
         ) from error
+    raise ReferenceFileError(
+        path.name,
+        f"there is no column '{lacking[0]}'",
+        f"the columns {', '.join(sorted(wanted))}",
+        "Name another folder with --reference.",
+    )
+
+
+def _count(text: str) -> int:
+    """Return a number of images; an empty cell is none."""
+    if text and not text.isdecimal():
+        raise ReferenceFileError(
+            ROCO_CUIS, f"'{text}' images", "a whole number", "Correct the cell."
+        )
+    return int(text or 0)
 
 
 def _header_values(rows: list[dict[str, str]], library: Terminology) -> Iterator[Comparison]:
@@ -155,8 +180,7 @@ def _irma(rows: list[dict[str, str]], library: Terminology) -> Iterator[Comparis
 
 def _roco(rows: list[dict[str, str]], library: Terminology) -> Iterator[Comparison]:
     images = {
-        row["cui"]: int(row["images_test"] or 0) + int(row["images_validation"] or 0)
-        for row in rows
+        row["cui"]: _count(row["images_test"]) + _count(row["images_validation"]) for row in rows
     }
     decided = set(images) & _subjects(library, UMLS, None)
     mapped = {one for one in decided if library.crosswalk.translate(Coding(UMLS, one)).targets}

@@ -17,28 +17,23 @@ from typing import Any, Final
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from terminology.elements import BROKEN, Elements, tag_of
-from terminology.folding import fold
-from terminology.settings import TRUST
-from terminology.words import HeaderWords
-
-MODALITY: Final = "Modality"
-SIDES: Final = ("ImageLaterality", "Laterality")
-VIEW_POSITION: Final = "ViewPosition"
-VIEW_CODES: Final = "ViewCodeSequence"
-CODED: Final = (
-    "AnatomicRegionSequence",
-    "PrimaryAnatomicStructureSequence",
-    "RequestedProcedureCodeSequence",
-    "ProcedureCodeSequence",
+from terminology.attributes import (
+    ANATOMY,
+    MODALITY,
+    PROCEDURE_CODES,
+    REQUEST,
+    SIDES,
+    SITE_ATTRIBUTES,
     VIEW_CODES,
+    VIEW_POSITION,
 )
-REQUEST: Final = "RequestAttributesSequence"
+from terminology.elements import BROKEN, Elements, tag_of
+from terminology.folding import fold, spell_out
+from terminology.words import HeaderWords, Kind
+
+CODED: Final = (*ANATOMY, *PROCEDURE_CODES, VIEW_CODES)
 _IN_REQUEST: Final = ("ScheduledProcedureStepDescription", "RequestedProcedureDescription")
-_FRAMES: Final = "FrameAnatomySequence"
-TEXTS: Final = tuple(one for one in TRUST if one not in {*CODED, REQUEST, _FRAMES})
 # What may name a site, the most trusted first, and what names a side, a projection, a modality.
-SITE_ATTRIBUTES: Final = tuple(one for one in TRUST if one != _FRAMES)
 ATTRIBUTES: Final = (*SITE_ATTRIBUTES, *SIDES, VIEW_POSITION, VIEW_CODES, MODALITY)
 
 # PS3.15 Annex E: who a description might name. Read to be left out, never kept.
@@ -68,8 +63,19 @@ MASK: Final = "#"
 _WORD = re.compile(r"[^\W_]+")
 # Accession numbers and dates have six digits and more; protocol names have fewer in a row.
 _LONG_NUMBER = re.compile(r"\d{6,}")
-_SHORTEST_NAME: Final = 3
-_SHORTEST_WIDE_NAME: Final = 2
+# 12.03.1958, 1958-03-12: a birth date is written so in a description.
+_DATE = re.compile(
+    r"(?<![\w.])(?:\d{1,2}([./-])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}([./-])\d{1,2}\2\d{1,2})(?!\w)"
+)
+# Kinds of words that an answer does not rest on: as names, they may go.
+_SAYING_NOTHING: Final = frozenset(
+    {Kind.NOISE, Kind.COMPLAINT, Kind.REASON, Kind.CONTEXT, Kind.TITLE, Kind.TECHNIQUE}
+)
+_SHORTEST_NAME: Final = 2
+_SHORTEST_NUMBER: Final = 3
+# Names that are run together with others, or have an ending: MeierEva, Meiers.
+_SHORTEST_INSIDE: Final = 3
+_ENDINGS: Final = ("", "s")
 
 # The values of one header: attribute and value, in the order of the attributes.
 Combination = tuple[tuple[str, str], ...]
@@ -89,8 +95,13 @@ class HeaderValues:
     @classmethod
     def of(cls, words: HeaderWords) -> HeaderValues:
         """Return one that knows the words of this vocabulary."""
-        keys = (*words.sites, *words.others)
-        known = {token for key in keys for token in key}
+        # Words that say something alone: many a surname is one of a phrase, or of an apparatus.
+        known = {key[0] for key in words.sites if len(key) == 1}
+        known |= {
+            key[0]
+            for key, entry in words.others.items()
+            if len(key) == 1 and entry.kind not in _SAYING_NOTHING
+        }
         known.update(words.joined, words.affixes, words.truncated, words.accented)
         return cls(frozenset(known))
 
@@ -103,26 +114,30 @@ class HeaderValues:
         hidden = self._hidden(dataset, elements)
         return tuple(
             dict.fromkeys(
-                (keyword, value if keyword == MODALITY else _masked(keyword, value, hidden))
-                for keyword, value in found
+                (keyword, self._shown(keyword, value, hidden)) for keyword, value in found
             )
         )
 
+    def _shown(self, keyword: str, value: str, hidden: frozenset[str]) -> str:
+        return value if keyword == MODALITY else _masked(keyword, value, hidden, self.known)
+
     def _hidden(self, dataset: Dataset, elements: Elements) -> frozenset[str]:
         """Return the folded words of the attributes that say who somebody is."""
-        names = {
-            word
-            for keyword in _NAMES
-            for word in _WORD.findall(fold(_identity(dataset, elements, keyword)))
-            if len(word) >= (_SHORTEST_NAME if word.isascii() else _SHORTEST_WIDE_NAME)
-        }
-        numbers = {
-            word
-            for keyword in _NUMBERS
-            for word in _WORD.findall(fold(_identity(dataset, elements, keyword)))
-            if len(word) >= _SHORTEST_NAME
-        }
-        return frozenset((names | numbers) - self.known)
+        hidden: set[str] = set()
+        for keywords, shortest in ((_NAMES, _SHORTEST_NAME), (_NUMBERS, _SHORTEST_NUMBER)):
+            for keyword in keywords:
+                text = _identity(dataset, elements, keyword)
+                words = [word for spelt in _spellings(text) for word in _WORD.findall(spelt)]
+                if keywords is _NUMBERS:
+                    # AB-12345 may stand there as AB12345.
+                    words.append("".join(_WORD.findall(fold(text))))
+                hidden.update(word for word in words if len(word) >= shortest)
+        return frozenset(hidden - self.known)
+
+
+def _spellings(text: str) -> set[str]:
+    """Return `text` folded, and with its umlauts as two letters: Müller, Mueller."""
+    return {fold(text), spell_out(text)}
 
 
 def _identity(dataset: Dataset, elements: Elements, keyword: str) -> str:
@@ -154,20 +169,48 @@ def _values(elements: Elements, keyword: str) -> Iterator[str]:
 
 def _clean(value: str) -> Iterator[str]:
     """Yield `value` on one line and without control characters, when anything is left."""
-    if not value.isprintable():
-        value = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in value)
-    value = " ".join(value.split())
+    value = on_one_line(value)
     if value:
         yield value
 
 
-def _masked(keyword: str, value: str, hidden: frozenset[str]) -> str:
+def on_one_line(value: str) -> str:
+    """Return `value` on one line and without control characters."""
+    if not value.isprintable():
+        value = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in value)
+    return " ".join(value.split())
+
+
+def _masked(keyword: str, value: str, hidden: frozenset[str], known: frozenset[str]) -> str:
     def shown(found: re.Match[str]) -> str:
-        return MASK if fold(found[0]) in hidden else found[0]
+        word = found[0]
+        return MASK if any(_names(one, hidden, known) for one in _spellings(word)) else word
 
     if hidden:
         value = _WORD.sub(shown, value)
-    return value if keyword in CODED else _LONG_NUMBER.sub(MASK, value)
+    if keyword in CODED:
+        # The code itself is no number of anybody.
+        code, mark, rest = value.partition("^")
+        return code + mark + _without_numbers(rest)
+    return _without_numbers(value)
+
+
+def _without_numbers(value: str) -> str:
+    return _LONG_NUMBER.sub(MASK, _DATE.sub(MASK, value))
+
+
+def _names(word: str, hidden: frozenset[str], known: frozenset[str]) -> bool:
+    """Return whether a folded word is a hidden one, or made of hidden ones and an ending."""
+    if word in hidden:
+        return True
+    if word in known:
+        return False
+    return any(
+        len(one) >= _SHORTEST_INSIDE
+        and word.startswith(one)
+        and (word[len(one) :] in _ENDINGS or _names(word[len(one) :], hidden, known))
+        for one in hidden
+    )
 
 
 @dataclass(slots=True)

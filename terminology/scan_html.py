@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from terminology.attributes import BODY_PART
 from terminology.coverage import ELSEWHERE
 from terminology.scan_report import (
-    BODY_PART,
     Coverage,
     Report,
     ValueRow,

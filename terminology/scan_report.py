@@ -13,6 +13,14 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 
 from terminology.annotation import Evidence, HeaderStatement, Method, Site
+from terminology.attributes import (
+    BODY_PART,
+    MODALITY,
+    REQUEST,
+    SIDES,
+    VIEW_CODES,
+    VIEW_POSITION,
+)
 from terminology.concept import Coding, Laterality, View
 from terminology.coverage import ELSEWHERE, REGIONS, region_of
 from terminology.crosswalk import DICOM_BODY_PART
@@ -22,10 +30,6 @@ from terminology.instance import is_modality
 from terminology.scan import (
     ATTRIBUTES,
     CODED,
-    MODALITY,
-    SIDES,
-    VIEW_CODES,
-    VIEW_POSITION,
     Combination,
     Count,
     Inventory,
@@ -38,7 +42,6 @@ from terminology.words import Entry, Kind
 if TYPE_CHECKING:
     from terminology.library import Terminology
 
-BODY_PART: Final = "BodyPartExamined"
 # Other attributes are asked about so many values of one attribute; the most frequent come first.
 _COMPANIONS: Final = 5
 COLUMNS: Final = (
@@ -332,10 +335,12 @@ def _dataset(combination: Combination) -> Dataset:
         if keyword in CODED:
             item = Dataset()
             names = ("CodeValue", "CodeMeaning", "CodingSchemeDesignator")
-            for name, part in zip(names, value.split("^"), strict=True):
+            # A column of a CSV may hold less than code^meaning^scheme.
+            parts = [*value.split("^", 2), "", ""][: len(names)]
+            for name, part in zip(names, parts, strict=True):
                 _put(item, name, part)
             items[keyword].append(item)
-        elif keyword == "RequestAttributesSequence":
+        elif keyword == REQUEST:
             item = Dataset()
             _put(item, "RequestedProcedureDescription", value)
             items[keyword].append(item)

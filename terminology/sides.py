@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from terminology.annotation import Site
 from terminology.concept import Laterality, View
 from terminology.folding import fold
-from terminology.phrases import UNSPACED, Item, same_language
+from terminology.items import UNSPACED, Item, same_language
 from terminology.words import Entry, HeaderWords, Kind
 
 # Cross-sectional and other modalities in which AP, axial or lateral name no projection.
@@ -62,7 +62,7 @@ class Side(NamedTuple):
 
 
 class Projection(NamedTuple):
-    """The view, the words of it, and why there is none where several (`views`) are named."""
+    """The view that is named first, all views, the words of the first, a note of several."""
 
     view: View | None = None
     views: tuple[View, ...] = ()
@@ -145,6 +145,19 @@ class SideReader:
             and self._letter_is_side(items, letter.place, mentions, views)
         ]
         return sorted([*found, *kept], key=lambda side: side.place) if kept else found
+
+    def examined(
+        self, sides: list[Side], items: Sequence[Item], mentions: Sequence[Mention]
+    ) -> list[Side]:
+        """Leave out the side of a complaint of parts without sides: "HWS Brachialgie li"."""
+        if not sides or not mentions or any(self.paired(mention.code) for mention in mentions):
+            return sides
+        told = [
+            place
+            for place, item in enumerate(items)
+            if item.entry is not None and item.entry.kind in {Kind.COMPLAINT, Kind.REASON}
+        ]
+        return [side for side in sides if not told or side.place < told[0]]
 
     def paired(self, code: str) -> bool:
         """Return whether the structure has a left and a right twin."""
@@ -278,7 +291,8 @@ class SideReader:
         if len(found) > 1:
             names = " and ".join(sorted(view.display for view, _ in found.values()))
             several = tuple(view for view, _ in found.values())
-            return Projection(None, several, note=f"several views: {names}"), sides + sided
+            first = next(iter(found.values()))[1]
+            return Projection(several[0], several, first, f"several views: {names}"), sides + sided
         view, item = next(iter(found.values()))
         if unpaired and len(sides) == 1:
             of_side = self._words.sided_views.get((view.code, sides[0].laterality))

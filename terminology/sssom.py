@@ -114,6 +114,7 @@ _REPEATED: Final = (
     "object_id",
     "mapping_justification",
     "confidence",
+    "subject_language",
     "subject_scope",
     "object_laterality",
     "object_view",
@@ -122,6 +123,10 @@ _UNLIKE: Final = ("subject_id", "subject_label", "author_id", "mapping_tool")
 _Refuse = Callable[[str, str, str], None]
 
 _DICOM_CODE = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
+# BCP 47: a language, perhaps with a script and a region; several are parted by "|".
+_LANGUAGES = re.compile(
+    r"(?:[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?(?:\|(?!\Z)|\Z))+", re.ASCII
+)
 _CURIE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*):(\S+)")
 
 
@@ -376,6 +381,9 @@ def _row_problems(name: str, line: int, slots: dict[str, str]) -> list[RowProble
     view = slots.get("object_view")
     if view and (reason := sctid_problem(view)):
         refuse("object_view", f"'{view}' {reason}", "a SNOMED CT concept identifier")
+    languages = slots.get("subject_language")
+    if languages and not _LANGUAGES.fullmatch(languages):
+        refuse("subject_language", f"'{languages}'", "BCP 47 tags such as de or de|pt-BR")
     scope = slots.get("subject_scope")
     if scope and scope not in SCOPES:
         refuse("subject_scope", f"'{scope}'", " or ".join(SCOPES))

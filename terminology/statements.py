@@ -29,11 +29,8 @@ from terminology.elements import Elements, tag_of, tag_text
 from terminology.errors import DicomError
 from terminology.patient import is_animal
 from terminology.settings import HeaderSettings
-from terminology.sources.dicom import (
-    ANIMALS_ONLY,
-    AnatomyCodes,
-    term_flags,
-)
+from terminology.sources.body_part import ANIMALS_ONLY, term_flags
+from terminology.sources.dicom import AnatomyCodes
 from terminology.tables import Row
 from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader
 from terminology.words import Kind, lookup_view
@@ -246,6 +243,8 @@ class StatementReader:
             reading.ignored,
             sourced(reading.evidence, keyword),
             reading.used,
+            reading.method,
+            reading.views,
         )
 
     def _request(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:

@@ -30,6 +30,10 @@ _NEAR_WORD: Final = 0.86
 _NEAR_VALUE: Final = 80.0
 _SHORTEST_NEAR: Final = 4
 _SHORTEST_PART: Final = 4
+# Longer tokens are no misspelt words but data; and what takes their square of time is not tried.
+_LONGEST_NEAR: Final = 64
+_LONGEST_PART: Final = 256
+_LONGEST_VALUE: Final = 1024
 _NEAREST: Final = 5
 # A site that other attributes name on fewer of the images says nothing about the value.
 _LEAST_SHARE: Final = 0.2
@@ -109,6 +113,7 @@ class Suggestions:
             if not row.no_match and not row.negated
         }
         self._spelled = list(self._words)
+        self._longest = max(map(len, self._words), default=0)
         self._near = lru_cache(maxsize=65536)(self._near_words)
         self._inside = lru_cache(maxsize=65536)(self._parts)
 
@@ -124,7 +129,7 @@ class Suggestions:
         for one in companions:
             if one.share >= _LEAST_SHARE:
                 offer(one.code, one.reason, _TOGETHER_WEIGHT * one.share)
-        tokens = tokens_of(fold(value))
+        tokens = tokens_of(fold(value[:_LONGEST_VALUE]))
         unknown = [token for token in tokens if token not in self._known]
         # A value is often one word that was cut up, or several that were run together.
         for token in dict.fromkeys((*unknown, "".join(unknown))):
@@ -147,7 +152,7 @@ class Suggestions:
         return Suggestion(code, display, round(1 - doubt, 3), tuple(ranked[:MOST]))
 
     def _near_words(self, token: str) -> list[tuple[str, str, float]]:
-        if len(token) < _SHORTEST_NEAR:
+        if not _SHORTEST_NEAR <= len(token) <= _LONGEST_NEAR:
             return []
         found = process.extract(
             token,
@@ -164,11 +169,12 @@ class Suggestions:
 
     def _parts(self, token: str) -> list[tuple[str, str, float]]:
         """Return the longest known words inside of `token`."""
-        if len(token) < _SHORTEST_PART:
+        if not _SHORTEST_PART <= len(token) <= _LONGEST_PART:
             return []
         found = []
         for start in range(len(token) - _SHORTEST_PART + 1):
-            for end in range(len(token), start + _SHORTEST_PART - 1, -1):
+            last = min(len(token), start + self._longest)
+            for end in range(last, start + _SHORTEST_PART - 1, -1):
                 entry = self._words.get(token[start:end])
                 if entry is not None and end - start < len(token):
                     share = (end - start) / len(token)

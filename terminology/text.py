@@ -24,8 +24,10 @@ from terminology.annotation import Evidence, Method, Site, TextReading
 from terminology.clauses import examined
 from terminology.concept import Laterality
 from terminology.errors import RowProblem, TableError
+from terminology.items import Item
+from terminology.mending import Mender
 from terminology.parts import PartReader, implied_modality
-from terminology.phrases import Item, PhraseFinder
+from terminology.phrases import PhraseFinder
 from terminology.settings import HeaderSettings
 from terminology.sides import BREAST as BREAST
 from terminology.sides import BREAST_VIEWS as BREAST_VIEWS
@@ -39,7 +41,7 @@ from terminology.words import HeaderWords
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-CACHE_SIZE: Final = 32768
+CACHE_SIZE: Final = 16384
 # 816094009 |Chest|.
 CHEST: Final = "816094009"
 # Only what the size of a header value is remembered, so that the cache stays small.
@@ -79,8 +81,10 @@ class TextReader:
         self.graph = graph
         _check_decisions(words, graph)
         self._finder = PhraseFinder(words, graph)
-        self._parts = PartReader(words, graph, self._finder)
+        self._mender = Mender(words, graph, self._finder)
+        self._parts = PartReader(words, graph, self._mender)
         self._sides = SideReader(words)
+        self._fields = words.wholes.fields
         self._cached = lru_cache(maxsize=CACHE_SIZE)(self._read)
 
     def read(
@@ -93,10 +97,11 @@ class TextReader:
         in; a site's own decisions may hold there only. Of a text longer than DICOM's long texts,
         10,240 characters are read, and a note in the evidence says so.
         """
-        keyword = field if field in self.words.wholes.fields else None
+        if field is not None and field not in self._fields:
+            field = None
         if len(value) <= _LONGEST_REMEMBERED:
-            return self._cached(value, modality, keyword)
-        return self._read(value, modality, keyword)
+            return self._cached(value, modality, field)
+        return self._read(value, modality, field)
 
     def decided(
         self, value: str, field: str | None = None, *, modality: str | None = None
@@ -122,7 +127,7 @@ class TextReader:
             if exact is not None:
                 return self._as_exact(value, tokens, exact)
         if self.settings.misspellings:
-            items = self._parts.mended(tokens, items)
+            items = self._mender.phrases(tokens, items)
         items = examined(tokens, items)
         modality = modality or implied_modality(items)
         mentions, items, misspelt = self._parts.named(
@@ -131,6 +136,7 @@ class TextReader:
         modality = modality or implied_modality(items)
         views = self._sides.views(items, modality, mentions)
         sides = self._sides.sides(items, mentions, views)
+        sides = self._sides.examined(sides, items, mentions)
         projection, sides = self._sides.projection(views, sides, mentions)
         mentions = self._parts.joined(tokens, items, mentions)
         parted = tokens.parted if len(sides) > 1 and len(mentions) > 1 else frozenset()
@@ -141,7 +147,7 @@ class TextReader:
         if len(value) > LONGEST_VALUE:
             note = f"only the first {LONGEST_VALUE} characters were read"
             evidence = (*evidence, Evidence("text", note=note))
-        used, ignored = _used(tokens, mentions, sides, views if projection.view else ())
+        used, ignored = _used(tokens, mentions, sides, views)
         return TextReading(
             value=value,
             sites=sites,

@@ -12,13 +12,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
 from terminology import sssom
 from terminology.concept import Laterality, View
+from terminology.entries import Entry as Entry
+from terminology.entries import Kind as Kind
+from terminology.entries import Level
+from terminology.entries import Region as Region
 from terminology.errors import RowProblem, TableError
 from terminology.folding import LAST_ACCENTED, without_articles
 from terminology.folding import fold as fold
@@ -48,104 +51,15 @@ _VIEW_COLUMNS: Final = (
     "source",
 )
 
-# A word at or below this confidence gives way to any other body part of the same value.
-WEAK: Final = 0.6
 # Misspellings are looked for in the languages whose words the curators know best.
 FUZZY_LANGUAGES: Final = frozenset({"en", "de", "fr", "es", "pt", "it", "nl", "la"})
 # Only words as sure as this are compared with misspellings.
 FUZZY_FROM: Final = 0.95
-# Two vertebrae name their part of the spine: L4-S1.
-LEVEL_CONFIDENCE: Final = 0.9
 # What a character that was lost in a wrong decoding is written as in the index of damaged words.
 LOST: Final = "\0"
 _SIDES: Final = frozenset(Laterality)
 # A view that a phrase means beside some parts only.
 _OF: Final = "of:"
-
-
-class Kind(StrEnum):
-    """What a phrase of the vocabulary is."""
-
-    SITE = "site"
-    NO_SITE = "no-site"  # looked at and refused: OTHER, XXX, PARTIALBODY
-    LATERALITY = "laterality"
-    VIEW = "view"
-    TECHNIQUE = "technique"  # value: the modality, where the word names an examination (RG: X-ray)
-    NOISE = "noise"  # value: "and" or "article" where the word is one
-    CONTEXT = "context"  # what follows was not examined: history of, rule out
-    REASON = "reason"  # parts behind it were examined only if no other part is named: bei, after
-    COMPLAINT = "complaint"  # the part beside it was examined only if no other part is named
-    NEGATION = "negation"  # the next part does not hold
-    TITLE = "title"  # the next word is a name; value ".": where a full stop follows
-    RANGE = "range"  # from one part to another
-    AFFIX = "affix"  # may be written together with a body part
-    SITE_AFFIX = "site-affix"  # a short body-part word that may be written together with others
-    PAIRED_AFFIX = "paired-affix"  # a body-part word that a single letter of a side is joined to
-    TRUNCATED = "truncated"  # a word that values are often cut in
-    ORDINAL = "ordinal"  # value: the number of a finger, a toe or the like
-    LEVEL = "level"  # a letter of vertebrae, as in "L4-S1"; value: code, number of vertebrae, rank
-    UNPAIRED = "unpaired"  # token: the code of a structure that has no left and right twin
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of the vocabulary, as the reader meets it.
-
-    `code` and `confidence` are set for sites, `view` and `when` for views, `value` for the
-    others. `options` are the views that the phrase is of some parts only; `parts` of such a view
-    are the codes of these, and none for any part of a language of the view. `homonyms` are what
-    the same word is in other languages: "sin" is left in Italian and without in Spanish.
-    """
-
-    kind: Kind
-    phrase: str
-    ref: str
-    languages: frozenset[str] = frozenset()
-    code: str = ""
-    display: str = ""
-    confidence: float = 0.0
-    laterality: Laterality | None = None
-    view: View | None = None
-    when: str = ""
-    value: str = ""
-    parts: frozenset[str] = frozenset()
-    options: tuple[Entry, ...] = ()
-    homonyms: tuple[Entry, ...] = ()
-
-    @property
-    def weak(self) -> bool:
-        """Whether the word names a body part only when nothing else in the value does."""
-        return self.confidence <= WEAK
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """The vertebrae that a letter stands for: their part of the spine, how many, in which order."""
-
-    entry: Entry
-    highest: int
-    rank: int
-
-    @classmethod
-    def of(cls, row: Row) -> Level | None:
-        """Return the level of a row with the value ``SCTID:vertebrae:rank``."""
-        code, _, numbers = row["value"].partition(":")
-        highest, _, rank = numbers.partition(":")
-        if sctid_problem(code) or not highest.isdecimal() or not rank.isdecimal():
-            return None
-        entry = Entry(
-            Kind.SITE, row["token"], row.ref, frozenset({"und"}), code, confidence=LEVEL_CONFIDENCE
-        )
-        return cls(entry, int(highest), int(rank))
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A concept that stands for several parts imaged together."""
-
-    code: str
-    display: str
-    ref: str
 
 
 @dataclass
@@ -177,6 +91,7 @@ class HeaderWords:
     wholes: WholeValues = field(default_factory=WholeValues)
     table: MappingSet | None = None
     levels: dict[str, Level] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
     unpaired: frozenset[str] = frozenset()
     longest: int = 1
 
@@ -197,7 +112,10 @@ class HeaderWords:
         words._add_views(read_rows(folder / VIEWS_TABLE, _VIEW_COLUMNS))
         words.table = sssom.read(folder / WORDS_TABLE)
         for row in words.table.mappings:
-            words._index_site(row.subject_label or "", _site_entry(row, WORDS_TABLE))
+            entry = _site_entry(row, WORDS_TABLE)
+            if row.object_view is not None:
+                entry = replace(entry, view=words.views.get(row.object_view), when="any")
+            words._index_site(row.subject_label or "", entry)
         words._add_regions(read_rows(folder / REGIONS_TABLE, _REGION_COLUMNS))
         words.numbered = NumberedParts.load(folder)
         if decisions is not None:
@@ -313,6 +231,9 @@ class HeaderWords:
                 continue
             if kind is Kind.UNPAIRED:
                 unpaired.add(row["token"])
+                continue
+            if kind is Kind.STANDS_FOR:
+                self.stands_for[row["token"]] = row["value"]
                 continue
             if kind is Kind.LEVEL:
                 level = Level.of(row)
@@ -476,7 +397,7 @@ def _decision_problems(
 
 
 def _is_view(row: SemanticMapping) -> bool:
-    return row.object_category == "view"
+    return row.category == "view"
 
 
 def _stated_view(row: SemanticMapping) -> str | None:

@@ -34,7 +34,7 @@ from terminology.concept import SNOMED
 from terminology.crosswalk import DICOM_BODY_PART, UMLS, Crosswalk
 from terminology.library import Terminology
 from terminology.mapping import EXACT, MappingSet, SemanticMapping
-from terminology.sources.dicom import ANIMALS_ONLY, FORMER, VETERINARY, term_flags
+from terminology.sources.body_part import ANIMALS_ONLY, FORMER, VETERINARY, term_flags
 from terminology.sources.irma_lists import embedded_lists
 from terminology.wholes import LOCAL_PREFIX
 

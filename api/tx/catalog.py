@@ -357,7 +357,7 @@ def shown(held: Held, release: str, summary: str, elements: frozenset[str]) -> J
     SearchError
         `_summary` has a value that FHIR does not know.
     """
-    inside = elements & _INSIDE if elements else summary not in {"true", "text"}
+    inside = bool(elements & _INSIDE) if elements else summary not in {"true", "text"}
     if isinstance(held, Builtin) and not inside:
         return narrowed(held.head_form(release), summary, elements)
     return narrowed(held.form(release), summary, elements)

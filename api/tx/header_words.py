@@ -26,7 +26,7 @@ from api.concept_maps import (
 )
 from api.tx.maps import Found, Match, as_json, found_of
 from api.tx.r4_maps import RELATIONSHIP
-from api.tx.table_maps import TableMap, products_of, text_of
+from api.tx.table_maps import AskedMap, TableMap, products_of, text_of
 from api.tx.versions import join_canonical
 from terminology import sssom
 from terminology.annotation import HeaderStatement, Site, TextReading
@@ -163,8 +163,11 @@ class HeaderWordsMap:
 
     def asked(self, dependencies: Mapping[str, Any], *, alone: bool) -> AskedWords:
         """Return the map as one request sees it."""
-        field = text_of(dependencies, FIELD, "field")
-        return AskedWords(self, field, text_of(dependencies, MODALITY, "modality"), alone)
+        return AskedWords(self, dependencies, alone)
+
+    def leads(self, source: str, target: str | None) -> bool:
+        """Return whether the map leads from `source` to `target` (`None`: any)."""
+        return source == HEADER_WORDS and target in (None, SNOMED)
 
     def read(
         self, value: str, field: str | None, modality: str | None
@@ -216,34 +219,18 @@ class HeaderWordsMap:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class AskedWords:
+class AskedWords(AskedMap[HeaderWordsMap]):
     """The map as one request sees it: with the attribute and the modality of the string."""
 
-    map: HeaderWordsMap
-    field: str | None
-    modality: str | None
-    alone: bool
-
-    @property
-    def url(self) -> str | None:
-        """The canonical of the ConceptMap."""
-        return self.map.url
-
-    @property
-    def version(self) -> str | None:
-        """The version of the ConceptMap."""
-        return self.map.version
-
-    def leads(self, source: str, target: str | None) -> bool:
-        """Return whether the map leads from `source` to `target` (`None`: any)."""
-        return source == HEADER_WORDS and target in (None, SNOMED)
+    __slots__ = ()
 
     def forward(self, coding: Coding, target: str | None) -> Found:
         """Return the body structures that a string names, the best first."""
         if not self.leads(coding.system, target):
             return Found(reason=f"the ConceptMap does not map from '{coding.system}'")
-        reading = self.map.read(coding.code, self.field, self.modality)
+        field = text_of(self.dependencies, FIELD, "field")
+        modality = text_of(self.dependencies, MODALITY, "modality")
+        reading = self.map.read(coding.code, field, modality)
         if not reading.sites:
             return Found(reason=_why_no_site(reading))
         equivalence = self._equivalence(reading)

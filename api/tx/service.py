@@ -74,7 +74,7 @@ class TerminologyService:
 
     @property
     def builtin_urls(self) -> frozenset[tuple[str, str]]:
-        """Type and url of what no resource of a site may have the same of."""
+        """Type and url of each resource that is ours; no resource of a site may have the same."""
         return self._state.urls
 
     def held(self) -> tuple[Held, ...]:
@@ -257,7 +257,7 @@ class _Deferred:
         return [*self._own.systems_of_value_set(url), *self._base.systems_of_value_set(url)]
 
     def concept_maps(self) -> Sequence[Json]:
-        """Return all concept maps, the site's own first."""
+        """Return all concept maps but those of `builtin_maps`, the site's own first."""
         return [*self._own.concept_maps(), *self._base.concept_maps()]
 
     def builtin_maps(self) -> Sequence[BuiltinMap]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from api.concept_maps import (
     CATEGORY,
@@ -22,7 +22,7 @@ from api.concept_maps import (
     version_of,
     view_coding,
 )
-from api.tx.maps import Attribute, Found, Match, as_json, found_of, no_match
+from api.tx.maps import Attribute, BuiltinMap, Found, Match, as_json, found_of, no_match
 from api.tx.r4_maps import RELATIONSHIP
 from api.tx.versions import join_canonical
 from terminology import sssom
@@ -31,6 +31,14 @@ from terminology.crosswalk import Crosswalk
 from terminology.mapping import MappingSet, SemanticMapping
 
 _FIELD_CODE: Final = "field"
+
+
+class _Map(BuiltinMap, Protocol):
+    def leads(self, source: str, target: str | None) -> bool:
+        """Return whether the map leads from `source` to `target` (`None`: any)."""
+
+
+_Led = TypeVar("_Led", bound=_Map)
 
 
 class TableGroup:
@@ -143,10 +151,10 @@ class TableMap:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTable:
-    """A table as one request sees it; see `BuiltinMap.asked`."""
+class AskedMap(Generic[_Led]):
+    """A map as one request sees it; see `BuiltinMap.asked`."""
 
-    map: TableMap
+    map: _Led
     dependencies: Mapping[str, Any]
     alone: bool
 
@@ -160,14 +168,20 @@ class AskedTable:
         """The version of the ConceptMap."""
         return self.map.version
 
+    def leads(self, source: str, target: str | None) -> bool:
+        """Return whether the map leads from `source` to `target` (`None`: any)."""
+        return self.map.leads(source, target)
+
+
+class AskedTable(AskedMap[TableMap]):
+    """A table as one request sees it."""
+
+    __slots__ = ()
+
     @property
     def targets(self) -> frozenset[str]:
         """The code systems that the table leads to."""
         return self.map.targets
-
-    def leads(self, source: str, target: str | None) -> bool:
-        """Return whether the table leads from `source` to `target` (`None`: any)."""
-        return self.map.leads(source, target)
 
     def forward(self, coding: Coding, target: str | None) -> Found:
         """Return what the table says of a code, best first; nothing where another one does."""
@@ -254,7 +268,7 @@ class AskedTable:
             made,
             products=products_of(row.object_laterality, row.object_view),
             depends_on=depends,
-            properties=category_of(row.object_category),
+            properties=category_of(row.category),
             comments=(f"{ref} {row.comment}" if row.comment else ref,),
         )
 

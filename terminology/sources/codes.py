@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,10 @@ from terminology.sources.irma import IRMA
 from terminology.sources.irma_reading import IRMA_SYSTEMS, read_irma
 from terminology.sources.reading import CodeReading
 from terminology.sources.umls import read_umls
-from terminology.sources.unifesp import read_unifesp
+from terminology.sources.unifesp import UnifespLabels, read_unifesp
 
 if TYPE_CHECKING:
+    from terminology.concept import View
     from terminology.crosswalk import Crosswalk
     from terminology.words import Region
 
@@ -32,6 +34,7 @@ SYSTEMS: Final = {
     "unifesp": UNIFESP,
 }
 _NO_REGIONS: Final[Mapping[frozenset[str], Region]] = MappingProxyType({})
+_NO_VIEWS: Final[Mapping[str, View]] = MappingProxyType({})
 
 
 class CodeReader:
@@ -43,15 +46,20 @@ class CodeReader:
         The tables.
     regions
         Which concepts together are one concept, for strings of several labels.
+    views
+        The views by their code, for the values of ViewPosition.
     """
 
     def __init__(
         self,
         crosswalk: Crosswalk,
         regions: Mapping[frozenset[str], Region] = _NO_REGIONS,
+        views: Mapping[str, View] = _NO_VIEWS,
     ) -> None:
         self._crosswalk = crosswalk
         self._regions = regions
+        self._views = views
+        self._unifesp = lru_cache(maxsize=8)(self._unifesp_labels)
 
     def read(self, system: str, value: str, version: str | None = None) -> CodeReading:
         """Return what `value` says as a code of `system`.
@@ -65,26 +73,26 @@ class CodeReader:
         """
         uri = SYSTEMS.get(system, system)
         if uri in IRMA_SYSTEMS:
-            return read_irma(self._crosswalk, uri, value, version)
+            return read_irma(self._crosswalk, self._views, uri, value, version)
         if uri == UNIFESP:
-            return read_unifesp(self._crosswalk, self._regions, value, version)
+            labels = self._unifesp(version)
+            return read_unifesp(self._crosswalk, labels, self._regions, value, version)
         if uri == UMLS:
             return read_umls(self._crosswalk, value, version)
         return self._single(uri, value, version)
 
+    def _unifesp_labels(self, version: str | None) -> UnifespLabels:
+        return UnifespLabels.of(self._crosswalk.mapping_sets(UNIFESP, version))
+
     def _single(self, system: str, value: str, version: str | None) -> CodeReading:
         code = code_of(system, value) or value
         answer = self._crosswalk.translate(Coding(system, code, version=version))
-        body = tuple(target for target in answer.targets if target.category is None)
-        sides = {target.laterality for target in body}
         evidence = tuple(Evidence(system, (value,), target.rows) for target in answer.targets)
-        return CodeReading(
-            system=system,
-            value=value,
+        return CodeReading.of(
+            system,
+            value,
+            answer.targets,
             parts=(answer.source,),
-            targets=body,
-            others=tuple(target for target in answer.targets if target.category is not None),
-            laterality=sides.pop() if len(sides) == 1 else None,
             evidence=evidence or (Evidence(system, (value,), note=answer.reason),),
             reason=answer.reason,
         )

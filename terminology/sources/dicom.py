@@ -264,7 +264,7 @@ class AnatomyCodes:
             # The list has twins of both sides for some locations only.
             location, _, suffix = code.rpartition("_")
             found = self._mapped(system, location) if suffix in SIDE_CODES else None
-            return found and replace(found, laterality=SIDE_CODES[suffix])
+            return None if found is None else replace(found, laterality=SIDE_CODES[suffix])
         return found
 
     def _mapped(self, system: str, code: str) -> CodedConcept | None:
@@ -292,22 +292,3 @@ class AnatomyCodes:
         if row is not None and row["structure"] in self._graph:
             return CodedConcept(row["structure"], None, 1.0, (row.ref,))
         return CodedConcept(code, None, 1.0) if code in self._graph else None
-
-
-# Flags of `comment` in dicom-body-part-examined.sssom.tsv, joined by "; ".
-PAIRED: Final = "paired"
-UNPAIRED: Final = "unpaired"
-VETERINARY: Final = "veterinary"
-ANIMALS_ONLY: Final = "of animals only"
-FORMER: Final = "former code"
-_FLAGS: Final = (PAIRED, UNPAIRED, VETERINARY, ANIMALS_ONLY, FORMER)
-
-
-def term_flags(comment: str | None) -> frozenset[str]:
-    """Return the flags in the comment of a row of the DICOM Body Part Examined table.
-
-    `VETERINARY` is a term that PS3.16 lists for animals alone; `ANIMALS_ONLY` one whose structure
-    people do not have, such as a fetlock; `FORMER` a code that DICOM has replaced.
-    """
-    parts = {part.partition(",")[0].strip() for part in (comment or "").split(";")}
-    return frozenset(flag for flag in _FLAGS if flag in parts)

@@ -127,11 +127,6 @@ class IrmaCode:
         """Return the code of `axis` at full width."""
         return str(getattr(self, axis.value))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether no position is ``*``."""
-        return UNKNOWN not in str(self)
-
     def matches(self, other: IrmaCode) -> bool:
         """Return whether the two agree at every position where neither is ``*``."""
         pairs = zip(str(self), str(other), strict=True)

@@ -18,7 +18,7 @@ from terminology.sources.irma_lists import IrmaList, embedded_lists
 from terminology.sources.reading import CodeReading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from terminology.crosswalk import Crosswalk, MappedTarget
 
@@ -26,22 +26,20 @@ if TYPE_CHECKING:
 IRMA_SYSTEMS: Final = {IRMA: None, **{axis.system: axis for axis in Axis}}
 _VIEW: Final = "view"
 _STANDING: Final = (EXACT, CLOSE, BROAD)
-# PS3.3 C.8.1.1: the values of ViewPosition for the views that the directional axis has.
-_POSITIONS: Final = {
-    "272479007": "PA",
-    "399348003": "AP",
-    "399173006": "LL",
-    "399198007": "RL",
-}
 
 
 def read_irma(
-    crosswalk: Crosswalk, system: str, value: str, version: str | None = None
+    crosswalk: Crosswalk,
+    views: Mapping[str, View],
+    system: str,
+    value: str,
+    version: str | None = None,
 ) -> CodeReading:
     """Return what `value` says, read by the list of `version`, without one by the newest.
 
     `system` is one of `IRMA_SYSTEMS`. A value of the whole code's system that has no hyphens and
-    fits an axis is a code of the anatomical axis.
+    fits an axis is a code of the anatomical axis. `views` has the views by their code, for what
+    DICOM calls them; a view that it lacks has no such name.
 
     Raises
     ------
@@ -71,19 +69,14 @@ def read_irma(
         if reason is not None:
             reasons[axis] = reason
             evidence.append(Evidence(axis.system, (code,), note=reason))
-    body = tuple(target for target in targets if target.category is None)
-    others = tuple(target for target in targets if target.category is not None)
-    sides = {target.laterality for target in body}
-    return CodeReading(
-        system=system,
-        value=value,
+    return CodeReading.of(
+        system,
+        value,
+        targets,
         parts=tuple(codings),
-        targets=body,
-        others=others,
-        laterality=sides.pop() if len(sides) == 1 else None,
-        view=_view(others),
+        view=_view(targets, views),
         evidence=tuple(evidence),
-        reason=None if body else _reason(reasons),
+        reason=_reason(reasons),
     )
 
 
@@ -113,11 +106,12 @@ def _translate(
     return (), None
 
 
-def _view(others: Iterable[MappedTarget]) -> View | None:
+def _view(targets: Iterable[MappedTarget], views: Mapping[str, View]) -> View | None:
     """Return the best view; one that is narrower than the code, or only related, is no answer."""
-    for target in others:
+    for target in targets:
         if target.category == _VIEW and target.predicate in _STANDING:
-            return View(target.code, target.display, _POSITIONS.get(target.code))
+            known = views.get(target.code)
+            return View(target.code, target.display, None if known is None else known.dicom)
     return None
 
 

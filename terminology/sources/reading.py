@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from terminology.annotation import Evidence
@@ -28,3 +29,34 @@ class CodeReading:
     view: View | None = None
     evidence: tuple[Evidence, ...] = ()
     reason: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        system: str,
+        value: str,
+        found: Iterable[MappedTarget],
+        *,
+        parts: tuple[Coding, ...],
+        view: View | None = None,
+        evidence: tuple[Evidence, ...],
+        reason: str | None,
+    ) -> CodeReading:
+        """Return the reading of a code whose targets, of whatever kind, are `found`.
+
+        The side is that which all body structures have. `reason` is kept where there are none.
+        """
+        found = tuple(found)
+        targets = tuple(target for target in found if target.category is None)
+        sides = {target.laterality for target in targets}
+        return cls(
+            system=system,
+            value=value,
+            parts=parts,
+            targets=targets,
+            others=tuple(target for target in found if target.category is not None),
+            laterality=sides.pop() if len(sides) == 1 else None,
+            view=view,
+            evidence=evidence,
+            reason=None if targets else reason,
+        )

@@ -81,19 +81,15 @@ def read_umls(crosswalk: Crosswalk, value: str, version: str | None = None) -> C
     targets: dict[tuple[str, str | None], MappedTarget] = {}
     for _, _, target in ranked:
         targets.setdefault((target.code, target.laterality), target)
-    body = tuple(target for target in targets.values() if target.category is None)
-    sides = {target.laterality for target in body}
     if not found.cuis and not found.others:
         reasons.append(f"'{value}' holds no CUI")
-    return CodeReading(
-        system=UMLS,
-        value=value,
+    return CodeReading.of(
+        UMLS,
+        value,
+        targets.values(),
         parts=tuple(parts),
-        targets=body,
-        others=tuple(target for target in targets.values() if target.category is not None),
-        laterality=sides.pop() if len(sides) == 1 else None,
         evidence=tuple(evidence),
-        reason=None if body else "; ".join(reasons) or None,
+        reason="; ".join(reasons) or None,
     )
 
 

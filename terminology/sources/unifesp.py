@@ -9,10 +9,11 @@ concept (abdomen and pelvis), that concept comes first.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from terminology import sssom
 from terminology.annotation import Evidence
 from terminology.concept import Coding
 from terminology.crosswalk import UNIFESP, Crosswalk, MappedTarget, Translation
@@ -20,33 +21,9 @@ from terminology.mapping import EXACT
 from terminology.sources.reading import CodeReading
 
 if TYPE_CHECKING:
+    from terminology.mapping import MappingSet
     from terminology.words import Region
 
-# The labels in the order of their codes.
-LABELS: Final = (
-    "Abdomen",
-    "Ankle",
-    "Cervical Spine",
-    "Chest",
-    "Clavicles",
-    "Elbow",
-    "Feet",
-    "Finger",
-    "Forearm",
-    "Hand",
-    "Hip",
-    "Knee",
-    "Lower Leg",
-    "Lumbar Spine",
-    "Others",
-    "Pelvis",
-    "Shoulder",
-    "Sinus",
-    "Skull",
-    "Thigh",
-    "Thoracic Spine",
-    "Wrist",
-)
 # A list of labels is short; a longer string is no list of labels.
 LONGEST_STRING: Final = 512
 _PARTS = re.compile(r"[0-9]+(?:\.[0-9]*)?|[^\W\d_]+|[^\s,;|/+&\[\](){}\"'_]+")
@@ -57,58 +34,78 @@ def _key(word: str) -> str:
     return word.casefold().removesuffix("s")
 
 
-# Both "Lower Leg" and "LowerLeg".
-_BY_NAME: Final = {
-    tuple(_key(word) for word in name.split()): str(code)
-    for code, label in enumerate(LABELS)
-    for name in (label, label.replace(" ", ""))
-}
-_LONGEST_NAME: Final = max(map(len, _BY_NAME))
+class UnifespLabels:
+    """The labels by their codes, and the codes in strings.
 
-
-def label_codes(value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the codes that `value` holds, each once and in its order, and the parts that are none.
-
-    A name counts in any case, in the singular or plural of the label ("clavicle").
+    Parameters
+    ----------
+    names
+        The name of each label by its code, a number.
     """
-    if len(value) > LONGEST_STRING:
-        return (), (f"{value[:32]}...",)
-    parts = _PARTS.findall(value)
-    codes: list[str] = []
-    unknown: list[str] = []
-    at = 0
-    while at < len(parts):
-        for size in range(_LONGEST_NAME, 0, -1):
-            code = _BY_NAME.get(tuple(map(_key, parts[at : at + size])))
-            if code is not None:
-                break
-        else:
-            size = 1
-            number = _WHOLE.fullmatch(parts[at])
-            code = number[1] if number and int(number[1]) < len(LABELS) else None
-        if code is None:
-            unknown.append(parts[at])
-        else:
-            codes.append(code)
-        at += size
-    return tuple(dict.fromkeys(codes)), tuple(dict.fromkeys(unknown))
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+        # Both "Lower Leg" and "LowerLeg".
+        self._codes = {
+            tuple(_key(word) for word in name.split()): code
+            for code, label in names.items()
+            for name in (label, label.replace(" ", ""))
+        }
+        self._longest = max(map(len, self._codes), default=1)
+
+    @classmethod
+    def of(cls, tables: Iterable[MappingSet]) -> UnifespLabels:
+        """Return the labels that `tables` map from, under the names that they have there."""
+        rows = [row for table in tables for row in table.mappings]
+        names = {sssom.subject_code(row): row.subject_label or "" for row in rows}
+        return cls({code: names[code] for code in sorted(names, key=lambda one: (len(one), one))})
+
+    def codes(self, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the codes in `value`, each once and in its order, and the parts that are none.
+
+        A name counts in any case, in the singular or plural of the label ("clavicle").
+        """
+        if len(value) > LONGEST_STRING:
+            return (), (f"{value[:32]}...",)
+        parts = _PARTS.findall(value)
+        codes: list[str] = []
+        unknown: list[str] = []
+        at = 0
+        while at < len(parts):
+            for size in range(self._longest, 0, -1):
+                code = self._codes.get(tuple(map(_key, parts[at : at + size])))
+                if code is not None:
+                    break
+            else:
+                size = 1
+                number = _WHOLE.fullmatch(parts[at])
+                code = number[1] if number and number[1] in self.names else None
+            if code is None:
+                unknown.append(parts[at])
+            else:
+                codes.append(code)
+            at += size
+        return tuple(dict.fromkeys(codes)), tuple(dict.fromkeys(unknown))
 
 
 def read_unifesp(
     crosswalk: Crosswalk,
+    labels: UnifespLabels,
     regions: Mapping[frozenset[str], Region],
     value: str,
     version: str | None = None,
 ) -> CodeReading:
-    """Return what a string of labels says; parts that are no label are named in the evidence.
+    """Return what a string of `labels` says; parts that are none are named in the evidence.
 
     `regions` says which concepts together are one concept.
     """
-    codes, unknown = label_codes(value)
+    codes, unknown = labels.codes(value)
     answers = [
-        crosswalk.translate(Coding(UNIFESP, code, LABELS[int(code)], version)) for code in codes
+        crosswalk.translate(Coding(UNIFESP, code, labels.names[code], version)) for code in codes
     ]
-    refused = [f"'{part}' is no UNIFESP label (0 to {len(LABELS) - 1})" for part in unknown]
+    known = tuple(labels.names)
+    expected = " to ".join((*known[:1], *known[-1:]))
+    refused = [f"'{part}' is no UNIFESP label ({expected})" for part in unknown]
     evidence = [
         Evidence(UNIFESP, (answer.source.code,), target.rows)
         for answer in answers

@@ -251,6 +251,11 @@ def test_a_table_of_values_is_scanned(tmp_path: Path) -> None:
         (["v.csv", "--column", "word", "--out", "o", "--html", "o"], "named for two outputs"),
         (["none.csv", "--column", "word"], "cannot be read as CSV"),
         (["v.csv", "--column", "word", "--out", "no/such/o"], "cannot be written"),
+        (["v.csv", "--resume", "no/such/state"], "cannot be written"),
+        (["open.csv", "--column", "word"], "open.csv:2: it cannot be read as CSV"),
+        (["long.csv", "--column", "word"], "long.csv:2: more cells than the header has"),
+        (["twice.csv", "--column", "word"], "the column 'word' stands there 2 times"),
+        (["big.csv", "--column", "word", "--count-column", "n"], "of at most 18 digits"),
     ],
 )
 def test_what_cannot_be_scanned_is_named(
@@ -258,9 +263,49 @@ def test_what_cannot_be_scanned_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("v.csv").write_text("word,n\nhand,2\n")
+    Path("open.csv").write_text('word,n\n"hand,2\n')
+    Path("long.csv").write_text("word,n\nhand, left,2\n")
+    Path("twice.csv").write_text("word,word\nhand,2\n")
+    Path("big.csv").write_text(f"word,n\nhand,{'9' * 5000}\n")
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_file_name_of_odd_bytes_is_told_and_gone_on_from(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in ("\udcff.dcm", "a\n\x1b[31m.dcm"):
+        (folder / name).write_bytes(make_dicom(BodyPartExamined="HIP")[:300])
+    state, errors, out = tmp_path / "state", tmp_path / "errors.csv", tmp_path / "page.html"
+    for _ in range(2):
+        result = run(folder, "--resume", state, "--errors", errors, "--html", out, "--json")
+        assert result.exit_code == 2
+        assert "\x1b" not in result.stderr
+    (folder / "good.dcm").write_bytes(make_dicom(BodyPartExamined="HIP"))
+    state.unlink()
+    for _ in range(2):
+        result = run(folder, "--resume", state, "--errors", errors, "--html", out, "--json")
+        assert result.exit_code == 1
+        failed = [json.loads(line) for line in result.stdout.splitlines()][-2:]
+        assert [Path(one["file"]).name for one in failed] == ["a\\n\\x1b[31m.dcm", "\\udcff.dcm"]
+    assert "\\udcff.dcm" in errors.read_text("utf-8")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    archive: Path, values: HeaderValues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.scan_files._is_closed", lambda folder: Path(folder).name == "c")
+    found = scanned(archive, values)
+    (what,) = (what for name, what in found.errors if Path(name).name == "c")
+    assert what.startswith(f"{archive / 'b' / 'c'}: the folder cannot be read; expected a folder")
+
+
+def test_control_characters_of_a_table_are_never_kept(tmp_path: Path) -> None:
+    table = tmp_path / "v.csv"
+    table.write_text("word\nqw\x1b[31mert\x00z\n")
+    assert "\\u001b" not in (said := run(table, "--column", "word", "--json").stdout)
+    assert "qw [31mert z" in said
 
 
 def test_ctrl_c_leaves_a_state_to_go_on_from(

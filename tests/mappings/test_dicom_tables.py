@@ -20,16 +20,18 @@ from terminology.concept import BODY_STRUCTURE, Laterality
 from terminology.graph import BodyStructureGraph
 from terminology.identifiers import sctid_problem
 from terminology.mapping import BROAD, CLOSE, EXACT, MappingSet, SemanticMapping
-from terminology.sources.dicom import (
+from terminology.sources.body_part import (
     ANIMALS_ONLY,
     FORMER,
     PAIRED,
     UNPAIRED,
     VETERINARY,
+    term_flags,
+)
+from terminology.sources.dicom import (
     code_of,
     read_snomed_entire,
     read_snomed_rt,
-    term_flags,
 )
 from terminology.tables import Row, mappings_folder, read_rows
 

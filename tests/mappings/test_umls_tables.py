@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from curation.umls import CURATED_TABLE, DERIVED_TABLE
 from terminology import sssom
 from terminology.concept import Coding
 from terminology.crosswalk import UMLS, Crosswalk
@@ -20,7 +21,6 @@ from terminology.graph import BodyStructureGraph
 from terminology.identifiers import cui_problem
 from terminology.mapping import BROAD, CLOSE, EXACT, NARROW, RELATED, MappingSet, SemanticMapping
 from terminology.sources.umls import is_blocked
-from terminology.sources.umls_derive import CURATED_TABLE, DERIVED_TABLE, derive
 from terminology.tables import mappings_folder
 
 SHARED = Path(os.environ.get("BODYSITE_SHARED", Path(__file__).parents[2].parent / "shared"))
@@ -88,7 +88,7 @@ def test_the_derived_table_is_in_canonical_form_and_credits_uberon() -> None:
 def test_derived_rows_say_what_made_them_and_how_sure_they_are() -> None:
     for row in table(DERIVED_TABLE).mappings:
         assert row.author_id is None, row.line
-        assert row.mapping_tool == "terminology.sources.umls_derive", row.line
+        assert row.mapping_tool == "curation/umls.py", row.line
         assert row.confidence is not None, row.line
         assert 0.6 <= row.confidence <= 0.9, row.line
         assert row.comment, row.line
@@ -264,11 +264,3 @@ def test_no_label_is_of_the_umls() -> None:
         for row in table(name).mappings
     }
     assert sorted(labels - open_names - bare - {""}) == []
-
-
-def test_the_derived_table_is_what_its_rules_make_of_the_reference_tables() -> None:
-    reference("cui_sct_candidates.csv")
-    judgement = derive(SHARED / "reference", mappings_folder())
-    made = sorted(judgement.rows, key=sssom.sort_key)
-    assert made == list(table(DERIVED_TABLE).mappings)
-    assert sum(judgement.counts().values()) == 9990

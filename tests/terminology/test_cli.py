@@ -88,6 +88,7 @@ def test_history_shows_what_replaced_a_code(run):
         (("map", "x", "--in", "a.csv"), "--in takes --column"),
         (("map", "x", "--out", "a.csv"), "go with --in"),
         (("map", "--in", "no-such.csv", "--column", "a"), "no-such.csv"),
+        (("map", "--in", "a.csv", "--column", "a", "--json"), "--json goes with values"),
         (("map", "--system", "loinc", "x"), "'loinc' is not one of"),
     ],
 )
@@ -170,12 +171,30 @@ def test_map_adds_columns_to_a_csv(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv", "out.csv"]
 
 
+def test_map_keeps_what_sets_the_cells_of_a_csv_apart(run, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text('\ufeffid;"body, part"\n1;HAND\n', encoding="utf-8")
+    status, out, _ = run("map", "--in", str(source), "--column", "body, part")
+    assert status == 0
+    (row,) = csv.DictReader(out.splitlines(), delimiter=";")
+    assert row["bodysite_code"] == "85562004"
+
+
+def test_map_shows_bytes_that_are_no_text_as_a_mark(run):
+    assert run("map", "knee \udcff")[1] == "knee \ufffd\t72696002 |Knee|\n"
+    assert json.loads(run("map", "--json", "knee \udcff")[1])["value"] == "knee \ufffd"
+
+
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("id,bpe\n1\n", "bpe", "in.csv:2: more or fewer cells"),
-        ("id,bpe\n1,HAND,x\n", "bpe", "in.csv:2: more or fewer cells"),
+        ("id,bpe\n1\n", "bpe", "in.csv:2: fewer cells than the header has; expected 2 cells"),
+        ("id,bpe\n1,HAND,x\n", "bpe", "in.csv:2: more cells than the header has"),
         ("id,bpe\n", "body", "no column 'body'; expected one of id, bpe"),
+        ("bpe,bpe\nHAND,KNEE\n", "bpe", "the column 'bpe' stands there 2 times"),
+        ("bpe,bodysite_code\nHAND,7\n", "bpe", "the column 'bodysite_code' is there already"),
+        ('bpe\n"HAND\n', "bpe", "in.csv:2: it cannot be read as CSV"),
+        (f"bpe\n{'x' * 1_100_000}\n", "bpe", "no cell beyond 1048576 characters"),
     ],
 )
 def test_map_refuses_a_broken_csv_and_writes_nothing(run, tmp_path, text, column, message):
@@ -362,7 +381,7 @@ def test_check_compares_with_reference_files(run, tmp_path, monkeypatch):
     assert (cuis["image mentions"], cuis["of decided CUIs"]) == (3059, 3058)
     pairs = found["open CUI to SNOMED CT pairs"]
     assert (pairs["equal"], pairs["no target"], pairs["not decided"]) == (1, 1, 1)
-    monkeypatch.setenv("BODYSITE_SHARED", str(tmp_path))
+    monkeypatch.setenv("BODYSITE_REFERENCE", str(folder))
     assert "IRMA anatomical codes, list of 2008: 2 codes, 1 decided" in run("mappings", "check")[1]
 
 
@@ -371,6 +390,13 @@ def test_check_refuses_a_reference_file_of_another_kind(run, tmp_path):
     status, _, err = run("mappings", "check", "--reference", str(tmp_path))
     assert status == 2
     assert "roco_cuis.csv: there is no column 'cui'" in err
+
+
+def test_check_refuses_a_reference_file_whose_counts_are_no_numbers(run, tmp_path):
+    (tmp_path / "roco_cuis.csv").write_text("cui,images_test,images_validation\nC0018563,many,1\n")
+    status, _, err = run("mappings", "check", "--reference", str(tmp_path))
+    assert status == 2
+    assert "roco_cuis.csv: 'many' images; expected a whole number" in err
 
 
 JANE = ("--author", "person:jane")
@@ -426,8 +452,8 @@ def test_map_knows_the_decisions(run, site):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("add", "x"), "expected either CODE or --no-site"),
-        (("add", "x", "85562004", "--no-site"), "expected either CODE or --no-site"),
+        (("add", "x"), "CODE and --no-site: neither given; expected one"),
+        (("add", "x", "85562004", "--no-site"), "CODE and --no-site: both given; expected one"),
         (("add", "x", "85562005"), "fails the SNOMED CT check digit"),
         (("add", "x", "85562004", "--author", "bob"), "'bob' identifies nobody"),
         (("remove", "x"), "there is no such folder"),

@@ -26,6 +26,7 @@ from terminology.proposals import (
     author_curie,
     decision_key,
 )
+from terminology.sheets import SheetError
 
 JANE = "email:jane@site.example"
 JOE = "person:joe"
@@ -218,7 +219,7 @@ def test_undo_several_steps_and_then_decide_anew(decisions, decide):
     assert saying(decisions.rows()) == {("A1", None, "72696002", None, None)}
     with pytest.raises(DecisionError, match="there are only 1 edits to undo"):
         decisions.undo(5, JOE)
-    assert decisions.rows() == ()
+    assert saying(decisions.rows()) == {("A1", None, "72696002", None, None)}
 
 
 def test_undo_refuses_what_was_changed_by_hand(decisions, decide):
@@ -227,6 +228,10 @@ def test_undo_refuses_what_was_changed_by_hand(decisions, decide):
     decisions.path.write_text(text, "utf-8")
     with pytest.raises(DecisionError, match="edit 1: the row of 'A1' was changed since"):
         decisions.undo(1, JANE)
+    decide("A2", "72696002")
+    with pytest.raises(DecisionError, match="edit 1: the row of 'A1' was changed since"):
+        decisions.undo(2, JANE)
+    assert {row.subject_label for row in decisions.rows()} == {"A1", "A2"}
 
 
 def test_nothing_is_made_by_taking_back(tmp_path):
@@ -235,6 +240,8 @@ def test_nothing_is_made_by_taking_back(tmp_path):
         decisions.undo(1, JANE)
     with pytest.raises(DecisionError, match="there is no such folder"):
         decisions.remove([decision_key("A1", None)], JANE)
+    with pytest.raises(DecisionError, match="there is no such folder"):
+        decisions.log()
     assert not (tmp_path / "none").exists()
 
 
@@ -420,14 +427,39 @@ def test_all_bad_rows_of_a_csv_are_named_and_nothing_is_saved(tmp_path, rules):
     [
         ("value,code\nx,1\n", "there is no column 'decision'"),
         ("value,decision\nx,85562004,more\n", "more cells than the header has"),
+        ("value,decision,decision\nx,85562004,72696002\n", "'decision' stands there 2 times"),
+        ('value,decision\n"x,85562004\n', "todo.csv:2: it cannot be read as CSV"),
         ("", "there is no column 'value'"),
     ],
 )
 def test_a_csv_of_another_kind_is_refused(tmp_path, rules, text, message):
     path = tmp_path / "todo.csv"
     path.write_text(text)
-    with pytest.raises(DecisionError, match=message):
+    with pytest.raises(SheetError, match=message):
         read_csv(path, rules, JANE, DAY)
+
+
+def test_a_plus_in_a_term_sets_no_codes_apart(tmp_path, rules):
+    path = tmp_path / "todo.csv"
+    path.write_text("value;decision\nx;72696002 |Knee + x| + 85562004 |Hand|\n")
+    (rows,) = read_csv(path, rules, JANE, DAY).decisions
+    assert [sssom.object_code(row) for row in rows] == ["72696002", "85562004"]
+
+
+def test_cells_that_a_spreadsheet_left_out_are_empty(tmp_path, rules):
+    path = tmp_path / "todo.csv"
+    path.write_text("value,decision,decision_side\nx,85562004\ny\n")
+    found = read_csv(path, rules, JANE, DAY)
+    assert (len(found.decisions), found.undecided) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "place"),
+    [({"value": "H\udcfcfte"}, "VALUE"), ({"value": "x", "comment": "\udcfc"}, "--comment")],
+)
+def test_bytes_that_are_no_text_are_refused(rules, facts, place):
+    with pytest.raises(DecisionError, match=f"{place}: it has bytes that are not UTF-8"):
+        rules.check(Proposal(codes=("72696002",), **facts), JANE, DAY)
 
 
 def test_two_decisions_about_one_value_are_refused(decisions, rules):

@@ -75,11 +75,21 @@ def test_the_values_of_a_header_are_taken_in_one_order(values):
         ({"PatientName": "Mustermann^Erika"}, "Thorax MUSTERMANN, erika", "Thorax #, #"),
         ({"PatientName": "Hand^Anna"}, "Hand links Anna", "Hand links #"),
         ({"PatientName": "Li^Wu"}, "Knie li", "Knie li"),
+        ({"PatientName": "Li^Wu"}, "Wu Knie", "# Knie"),
         ({"PatientName": "Müller^Jörg"}, "MULLER Knie", "# Knie"),
+        ({"PatientName": "Müller^Jörg"}, "Mueller Knie", "# Knie"),
+        ({"PatientName": "Mueller^Joerg"}, "Müller, Jörg Knie", "#, # Knie"),
+        ({"PatientName": "Meier^Eva"}, "MeierEva Meiers Knie_Meier", "# # Knie_#"),
+        ({"PatientName": "Bauer^Eva"}, "Becken BAUER stehend", "Becken # stehend"),
+        ({"PatientName": "Knie^Eva"}, "Kniegelenk Eva", "Kniegelenk #"),
+        ({"PatientName": "Beck^Eva"}, "Beckenkamm Eva", "Beckenkamm #"),
+        ({"PatientID": "AB-12345"}, "Knie AB12345", "Knie #"),
         ({"PatientID": "P47-11"}, "Knie P47-11", "Knie #-11"),
         ({"AccessionNumber": "A815"}, "A815 Knie", "# Knie"),
         ({"ReferringPhysicianName": "Sauer^Dr"}, "Knie (Sauer)", "Knie (#)"),
         ({"PatientBirthDate": "19640812"}, "Knie 19640812", "Knie #"),
+        ({}, "Knie 12.03.1958 12.3.58 1958-03-12", "Knie # # #"),
+        ({}, "LWS 1-2-3 L4/5/6 C3-4", "LWS 1-2-3 L4/5/6 C3-4"),
         ({}, "Knie 123456", "Knie #"),
         ({}, "Knie 12345 90kV", "Knie 12345 90kV"),
         ({}, "Knie\r\nlinks\x00", "Knie links"),
@@ -93,6 +103,8 @@ def test_what_says_who_somebody_is_is_hidden(values, identity, value, kept):
 def test_codes_are_no_numbers_to_hide(values):
     (taken,) = values.take(header(AnatomicRegionSequence=coded("818983003", "Abdomen")))
     assert taken == ("AnatomicRegionSequence", "818983003^Abdomen^SCT")
+    (taken,) = values.take(header(ProcedureCodeSequence=coded("47110815", "Knee 1234567", "99X")))
+    assert taken == ("ProcedureCodeSequence", "47110815^Knee #^99X")
 
 
 def test_an_identifying_attribute_is_never_taken():
@@ -343,6 +355,18 @@ def test_near_decisions_are_suggested(library):
     found = Suggestions(library.text.words, library.graph, rows).of("OPD ZQK 3")
     assert found[0].code == "72696002"
     assert "'ZQK OPD 2' was decided so" in found[0].reasons
+
+
+@pytest.mark.parametrize("value", ["k" * 1_000_000, "knie" * 250_000, "q1 " * 300_000])
+def test_a_value_of_a_million_letters_is_no_task(suggestions, value):
+    assert len(suggestions.of(value)) <= 3
+
+
+@pytest.mark.parametrize("value", ["T-D9200", "T-D9200^Foot", "113257007^x^SCT^y", "^^"])
+def test_a_column_of_codes_need_not_be_whole(library, value):
+    inventory = Inventory()
+    inventory.add((("AnatomicRegionSequence", value),))
+    assert [row.value for row in report_of(inventory, library).rows] == [value]
 
 
 @given(st.text(max_size=200))

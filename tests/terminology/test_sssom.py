@@ -136,6 +136,33 @@ def test_a_bad_row_is_refused_with_its_line(tmp_path, slots, message):
     assert re.search(message, "\n".join(map(str, caught.value.problems)))
 
 
+@pytest.mark.parametrize(
+    ("languages", "right"),
+    [
+        ("de", True),
+        ("de|pt-BR", True),
+        ("zh-Hant", True),
+        ("", True),
+        ("deutsch", False),
+        ("DE", False),
+        ("de,fr", False),
+        ("de|", False),
+    ],
+)
+def test_languages_are_tags_of_bcp_47(tmp_path, languages, right):
+    columns = COLUMNS.replace("\tobject_lat", "\tsubject_language\tobject_lat")
+    literal = row(subject_id="", subject_label="HAND", subject_type="rdfs literal")
+    cells = literal.rstrip("\n").split("\t")
+    cells.insert(-1, languages)
+    path = table(tmp_path, "\t".join(cells) + "\n", columns=columns)
+    if right:
+        (mapping,) = sssom.read(path).mappings
+        assert mapping.subject_language == (languages or None)
+    else:
+        with pytest.raises(TableError, match=f"subject_language: '{re.escape(languages)}'"):
+            sssom.read(path)
+
+
 def test_a_pair_is_neither_repeated_nor_both_asserted_and_negated(tmp_path):
     with pytest.raises(TableError, match=r"the pair of line 13 again"):
         sssom.read(table(tmp_path, row(), row(confidence="0.5")))

@@ -162,7 +162,7 @@ def test_each_part_has_the_side_beside_it(reader):
         ("KNEE AXIAL", "CR", "axial", None, "a radiograph"),
         ("KNEE AXIAL", "MR", None, None, "a plane, no projection"),
         ("CT HEAD AP", None, None, None, "the text names a modality without projections"),
-        ("KNEE AP/LAT", "CR", None, None, "two views are no view"),
+        ("KNEE AP/LAT", "CR", "AP", None, "the first of two views"),
         ("CHEST LT LAT DECUB", "CR", None, None, "a position, no projection"),
         ("R CC", "MG", "CC", RIGHT, "a side letter beside a mammography view"),
         ("Thorax face", None, "frontal", None, "face is the frontal view in French"),
@@ -260,11 +260,20 @@ def test_which_side_is_of_which_part(reader, value, codes, side, reason):
         ("Praxis Dr. Kopf", set(), "a name"),
         ("Dr. Braga Peito", set(), "a name of two words"),
         ("DR Chest", {CHEST}, "digital radiography"),
+        ("Dr Hand - orthopaedix", set(), "a name beside another unknown word"),
+        ("XR knee swelling ankle", {KNEE}, "of two, the first was examined"),
+        ("CXR hip fracture", {CHEST}, "the part before its complaint"),
+        ("XR foot pain ankle swelling", {"56459004"}, "two complaints"),
+        ("XR elbow ?radial head", {"16953009"}, "a question"),
+        ("fracture ?hip", {HIP}, "a question alone"),
+        ("Dr. van der Hand", set(), "a name with articles"),
+        ("Slint på is", set(), "a short word with an accent"),
         ("Clavicle and shoulder", {"51299004", SHOULDER}, "both are listed"),
         ("XR knee and ankle injury", {KNEE, ANKLE}, "both are examined"),
         ("Abdomen^AbdPelvis", {"818982008"}, "a combined region and its part"),
         ("CHEST CT CAP", {"416775004"}, "the same, by an ambiguous word"),
         ("CLAVICLE SHOULDER", {"51299004"}, "the part of the region"),
+        ("Elbow olecranon", {"371504003"}, "the part of the region of a joint"),
     ],
 )
 def test_only_what_was_examined_is_a_site(reader, value, codes, reason):
@@ -276,6 +285,7 @@ def test_the_side_of_a_history_is_no_side(reader):
     reading = reader.read("XR Knee R - previous left hip replacement")
     assert reading.laterality is RIGHT
     assert reader.read("HWS bei Armschmerzen links").laterality is None
+    assert reader.read("MRT HWS Schmerzen li").laterality is None
 
 
 @pytest.mark.parametrize(
@@ -291,6 +301,8 @@ def test_the_side_of_a_history_is_no_side(reader):
         ("2. Zehe links", "55078004", "a digit before"),
         ("2º dedo do pé", "55078004", "a digit of the foot"),
         ("toe IV", "80349001", "a Roman numeral"),
+        ("Hand li D2", "83738005", "a digit of the hand"),
+        ("main D 2 vues", HAND, "right in French, and two views"),
     ],
 )
 def test_a_part_with_a_number_is_the_part_of_that_number(reader, value, code, reason):
@@ -343,7 +355,7 @@ def test_a_cut_side_is_a_side(reader):
         ("wrist lt oblique", "oblique", 1, "the same"),
         ("chest lateral left", "left lateral", 1, "of a chest, the projection's"),
         ("Thorax face PA", "postero-anterior", 1, "the particular one"),
-        ("KNEE AP/LAT", None, 2, "two projections are no projection"),
+        ("KNEE AP/LAT", "antero-posterior", 2, "the first of two"),
     ],
 )
 def test_which_projection_is_meant(reader, value, view, views, reason):

@@ -231,6 +231,11 @@ def test_a_view_of_some_parts_is_an_option_of_its_phrase(tmp_path: Path):
             "7569003\tFinger\t\t\t2\t83738006\tIndex finger\tt",
             r"code: '83738006' fails",
         ),
+        (
+            "header-numbered-parts.tsv",
+            "7569003\tFinger\t\t\t2\t83738005\tIndex finger\tt",
+            r"number: '2' a second time; expected each number of a part once",
+        ),
     ],
 )
 def test_a_bad_row_of_a_kind_is_named(tmp_path: Path, table, line, message):

@@ -14,23 +14,17 @@ from terminology.graph import BodyStructureGraph
 from terminology.mapping import EXACT
 from terminology.sources.codes import CodeReader
 from terminology.sources.dicom import (
-    ANIMALS_ONLY,
     DESIGNATORS,
     FMA,
-    FORMER,
     ICD_O_3,
-    PAIRED,
     RADLEX,
     SNOMED_RT,
     UBERON,
     UNCONFIRMED,
-    UNPAIRED,
-    VETERINARY,
     AnatomyCodes,
     Assurance,
     CodedEntry,
     code_of,
-    term_flags,
 )
 
 KNEE, HEART, LUNG, HAND = "72696002", "80891009", "39607008", "85562004"
@@ -219,21 +213,6 @@ def test_every_designator_is_of_a_system_that_has_a_table() -> None:
     assert {*DESIGNATORS.values()} == {SNOMED, SNOMED_RT, FMA, RADLEX, UBERON, UMLS, ICD_O_3}
     assert {*DESIGNATORS.values()} <= mapped
     assert all(designator == designator.upper() for designator in DESIGNATORS)
-
-
-@pytest.mark.parametrize(
-    ("comment", "flags"),
-    [
-        ("paired", {PAIRED}),
-        ("unpaired; former code, PS3.16 2020", {UNPAIRED, FORMER}),
-        ("veterinary; of animals only; the forefoot of people is", {VETERINARY, ANIMALS_ONLY}),
-        ("paired; Table L-5 says unpaired", {PAIRED}),
-        ("", set()),
-        (None, set()),
-    ],
-)
-def test_flags_of_a_defined_term(comment: str | None, flags: set[str]) -> None:
-    assert term_flags(comment) == flags
 
 
 @pytest.mark.parametrize(

@@ -128,11 +128,6 @@ def test_the_parent_is_one_level_up_on_one_axis() -> None:
     )
 
 
-def test_a_code_with_an_open_position_is_not_known() -> None:
-    assert IrmaCode.parse("1121-120-930-700").is_known
-    assert not IrmaCode.parse("1121-120-93*-700").is_known
-
-
 def test_codes_are_values() -> None:
     assert IrmaCode.parse("1121-12-93-7") == IrmaCode.parse("1121120930700")
     assert len({IrmaCode.parse("1121-12-93-7"), IrmaCode.parse("1121120930700")}) == 1

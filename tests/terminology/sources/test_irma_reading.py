@@ -16,6 +16,7 @@ from terminology.mapping import RELATED
 from terminology.sources.codes import CodeReader
 from terminology.sources.irma import Axis
 from terminology.sources.reading import CodeReading
+from terminology.words import HeaderWords
 
 ROOT = Path(__file__).parents[3]
 LEFT, RIGHT = Laterality.LEFT, Laterality.RIGHT
@@ -23,7 +24,7 @@ LEFT, RIGHT = Laterality.LEFT, Laterality.RIGHT
 
 @cache
 def reader() -> CodeReader:
-    return CodeReader(Crosswalk.load())
+    return CodeReader(Crosswalk.load(), views=HeaderWords.load().views)
 
 
 def read(value: str, version: str | None = None, system: str = "irma") -> CodeReading:
@@ -113,7 +114,7 @@ def test_the_other_axes_say_what_is_no_site(code: str, category: str, codes: lis
 
 def test_the_view_carries_its_view_position() -> None:
     views = [read(f"1121-{axis}-500-000").view for axis in ("110", "120", "210", "220", "230")]
-    assert [view.dicom for view in views if view] == ["PA", "AP", "LL", "RL", None]
+    assert [view.dicom for view in views if view] == ["PA", "AP", "LL", "RL", "ML"]
 
 
 def test_no_part_of_another_axis_becomes_a_site() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from terminology.crosswalk import UNIFESP, Crosswalk
 from terminology.sources.codes import CodeReader
-from terminology.sources.unifesp import LABELS, LONGEST_STRING, label_codes
+from terminology.sources.unifesp import LONGEST_STRING, UnifespLabels
 from terminology.words import HeaderWords
 
+LABELS = UnifespLabels.of(Crosswalk.load().mapping_sets(UNIFESP))
 ABDOMEN_AND_PELVIS = "818982008"
 ABDOMEN, PELVIS, CHEST, KNEE = "818981001", "816092008", "816094009", "72696002"
 
@@ -57,11 +58,11 @@ def reader() -> CodeReader:
 def test_a_string_is_taken_apart_into_codes(
     text: str, codes: tuple[str, ...], unknown: tuple[str, ...], why: str
 ) -> None:
-    assert label_codes(text) == (codes, unknown), why
+    assert LABELS.codes(text) == (codes, unknown), why
 
 
 def test_a_string_that_is_no_list_of_labels_is_not_searched() -> None:
-    codes, (unknown,) = label_codes("3 " * LONGEST_STRING)
+    codes, (unknown,) = LABELS.codes("3 " * LONGEST_STRING)
     assert codes == ()
     assert unknown.endswith("...")
 
@@ -69,11 +70,11 @@ def test_a_string_that_is_no_list_of_labels_is_not_searched() -> None:
 @pytest.mark.parametrize("code", range(22))
 def test_a_code_and_its_name_say_the_same(reader: CodeReader, code: int) -> None:
     by_code = reader.read("unifesp", str(code))
-    by_name = reader.read("unifesp", LABELS[code].upper())
+    by_name = reader.read("unifesp", LABELS.names[str(code)].upper())
     assert by_code.targets == by_name.targets
     assert by_code.parts == by_name.parts
-    assert by_code.parts[0].display == LABELS[code]
-    assert bool(by_code.targets) == (LABELS[code] != "Others")
+    assert by_code.parts[0].display == LABELS.names[str(code)]
+    assert bool(by_code.targets) == (LABELS.names[str(code)] != "Others")
 
 
 def test_every_label_of_a_string_keeps_its_site(reader: CodeReader) -> None:

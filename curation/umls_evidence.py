@@ -1,12 +1,11 @@
 """What open sources say of CUIs: candidate pairs, and the containers of the RadLex locations.
 
-Values and look-ups only; the rules that judge them stand in `terminology.sources.umls_derive`, and
-the classes of Uberon in `terminology.sources.umls_uberon`.
+Values and look-ups only; the rules that judge them stand in `curation.umls_judge`, and the
+classes of Uberon in `curation.umls_uberon`.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from terminology.errors import RowProblem, TableError
+from curation.reference import CANDIDATES_FILE, LOCATIONS_FILE, reference_rows
 from terminology.sources.umls_names import Names, normalised
-
-CANDIDATES_FILE: Final = "cui_sct_candidates.csv"
-LOCATIONS_FILE: Final = "anatomic_locations.csv"
 
 DICOM_LINEAGE: Final = "DICOM PS3.16"
 RADLEX_LINEAGE: Final = "RadLex locations"
@@ -115,19 +111,3 @@ class Locations:
             if found is not None:
                 return found, path
         return None
-
-
-def reference_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV that has at least `columns`."""
-    try:
-        stream = path.open(encoding="utf-8", newline="")
-    except FileNotFoundError:
-        problem = RowProblem(path.name, 1, "file", f"no file in {path.parent}", "a reference table")
-        raise TableError([problem]) from None
-    with stream:
-        reader = csv.DictReader(stream)
-        for column in columns:
-            if column not in (reader.fieldnames or ()):
-                found = RowProblem(path.name, 1, "header", f"no column '{column}'", str(columns))
-                raise TableError([found])
-        yield from reader

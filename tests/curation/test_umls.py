@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from curation import umls, umls_judge
+from curation.umls_evidence import Candidate, Locations, read_candidates
+from curation.umls_judge import Judge, Judgement
+from curation.umls_uberon import Uberon
 from terminology import sssom
 from terminology.errors import TableError
 from terminology.graph import BodyStructureGraph
 from terminology.mapping import MappingSet
-from terminology.sources import umls_derive as derive
-from terminology.sources.umls_derive import Judge, Judgement
-from terminology.sources.umls_evidence import Candidate, Locations, read_candidates
-from terminology.sources.umls_names import Names, normalised, side_of
-from terminology.sources.umls_uberon import Uberon
 from terminology.tables import mappings_folder
 
 DICOM = "dicom-ps3.16-cid"
@@ -146,19 +145,19 @@ def test_a_pair_that_holds_is_kept(
 @pytest.mark.parametrize(
     ("cui", "sct", "outcome"),
     [
-        ("C9000001", "85562004", derive.KEPT_EXACT),
-        ("C9000003", "51185008", derive.NAMES_DIFFER),
-        ("C9000004", "129750001", derive.NO_STRUCTURE),
-        ("C9000005", "85562005", derive.NOT_A_CODE),
-        ("C9000006", "85562004", derive.CONTRADICTED),
-        ("C9000006", "39607008", derive.CONTRADICTED),
-        ("C9000007", "39607008", derive.OUTVOTED),
-        ("C9000008", "74670003", derive.OUTVOTED),
-        ("C9000012", "362586000", derive.KEPT_ENTIRE_BROAD),
-        ("C9000013", "361310003", derive.ANIMAL),
-        ("C9000014", "369119009", derive.NO_CLASS),
-        ("C9000015", "39607008", derive.CONTRADICTED),
-        ("C9000017", "91723000", derive.NAMES_DIFFER),
+        ("C9000001", "85562004", umls_judge.KEPT_EXACT),
+        ("C9000003", "51185008", umls_judge.NAMES_DIFFER),
+        ("C9000004", "129750001", umls_judge.NO_STRUCTURE),
+        ("C9000005", "85562005", umls_judge.NOT_A_CODE),
+        ("C9000006", "85562004", umls_judge.CONTRADICTED),
+        ("C9000006", "39607008", umls_judge.CONTRADICTED),
+        ("C9000007", "39607008", umls_judge.OUTVOTED),
+        ("C9000008", "74670003", umls_judge.OUTVOTED),
+        ("C9000012", "362586000", umls_judge.KEPT_ENTIRE_BROAD),
+        ("C9000013", "361310003", umls_judge.ANIMAL),
+        ("C9000014", "369119009", umls_judge.NO_CLASS),
+        ("C9000015", "39607008", umls_judge.CONTRADICTED),
+        ("C9000017", "91723000", umls_judge.NAMES_DIFFER),
     ],
 )
 def test_each_pair_has_the_outcome_of_its_rule(
@@ -170,7 +169,7 @@ def test_each_pair_has_the_outcome_of_its_rule(
 def test_every_pair_has_one_outcome_and_the_report_counts_them(judged: Judgement) -> None:
     assert set(judged.outcomes) == {(cui, sct) for cui, sct, *_ in CANDIDATES}
     assert sum(judged.counts().values()) == len(CANDIDATES)
-    assert tuple(judged.counts()) == derive.OUTCOMES
+    assert tuple(judged.counts()) == umls_judge.OUTCOMES
 
 
 def test_a_part_of_a_structure_does_not_take_its_exact_match(
@@ -218,7 +217,7 @@ def test_what_the_curated_table_decides_is_left_to_it(
     )
     judge = Judge(graph, Uberon.read(reference), Locations.read(reference), curated)
     again = judge.judge(read_candidates(reference))
-    assert again.outcomes["C9000001", "85562004"] == derive.CURATED
+    assert again.outcomes["C9000001", "85562004"] == umls_judge.CURATED
     assert targets(again, "C9000001") == []
 
 
@@ -228,11 +227,12 @@ def test_the_command_counts_and_writes_a_table_that_reads_back(
     for path in mappings_folder().glob("*.tsv"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     arguments = ["--reference", str(reference), "--folder", str(tmp_path), "--write"]
-    result = CliRunner().invoke(derive.main, arguments)
+    result = CliRunner().invoke(umls.main, arguments)
     assert result.exit_code == 0, result.output
-    table = sssom.read(tmp_path / derive.DERIVED_TABLE)
-    assert f"{len(CANDIDATES):6d}  pairs; {len(table.mappings)} rows" in result.output
-    text = (tmp_path / derive.DERIVED_TABLE).read_text(encoding="utf-8")
+    table = sssom.read(tmp_path / umls.DERIVED_TABLE)
+    assert f"{len(CANDIDATES):6d}  pairs\n" in result.output
+    assert f"{len(table.mappings):6d}  {umls.DERIVED_TABLE}: written" in result.output
+    text = (tmp_path / umls.DERIVED_TABLE).read_text(encoding="utf-8")
     assert sssom.dumps(table) == text
 
 
@@ -250,52 +250,3 @@ def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "uberon_xrefs.csv", ["uberon_id", "label"], [])
     with pytest.raises(TableError, match="no column 'relation'"):
         Uberon.read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("Structure of the hand", "hand", True),
-        ("Hands", "Hand", True),
-        ("lobe of left lung", "left lobe of lung", True),
-        ("1st rib", "First rib", True),
-        ("left hand", "right hand", False),
-        ("hand", "hand bone", False),
-        ("pelvis", "pelvi", False),
-    ],
-)
-def test_names_are_compared_by_the_words_that_tell_them_apart(
-    one: str, other: str, same: bool
-) -> None:
-    assert (normalised(one) == normalised(other)) is same
-
-
-@pytest.mark.parametrize(
-    ("name", "code", "why"),
-    [
-        ("radius bone", "62413002", "a bone may be named so"),
-        ("sartorius", "12595009", "a muscle may go without the word"),
-        ("muscle of face", None, "is no face"),
-        ("limb bone", None, "is no limb"),
-        ("pelvis", "816092008", "the region shown so, not the bones with that synonym"),
-        ("nothing at all", None, "unknown"),
-    ],
-)
-def test_a_name_finds_its_concept(
-    graph: BodyStructureGraph, name: str, code: str | None, why: str
-) -> None:
-    assert Names(graph).lookup(name) == code, why
-
-
-@pytest.mark.parametrize(
-    ("name", "side"),
-    [
-        ("left hand", "left"),
-        ("hand, right", "right"),
-        ("left and right", None),
-        ("hand", None),
-        ("both eyes", "bilateral"),
-    ],
-)
-def test_a_name_states_a_side(name: str, side: str | None) -> None:
-    assert side_of(name) == side

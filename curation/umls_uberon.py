@@ -1,4 +1,4 @@
-"""The classes of Uberon: which structure of the subset a class is, or lies in.
+"""The classes of Uberon that CUIs have: which structure of the subset a class is, or lies in.
 
 Uberon is about all animals: its labels for what humans have under another name, what does not hold
 in SNOMED CT, and what is of animals or embryos stand here.
@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from curation.reference import UBERON_FILE, reference_rows
 from terminology.graph import BodyStructureGraph
-from terminology.sources.umls_evidence import reference_rows
 from terminology.sources.umls_names import Names, normalised
-
-UBERON_FILE: Final = "uberon_xrefs.csv"
 
 # Labels by which Uberon, which is about all animals, calls what the subset has under another name.
 _SAME: Final = {

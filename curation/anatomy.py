@@ -1,0 +1,74 @@
+"""Make the tables of anatomy codes: RadLex, FMA, Uberon, Entire concepts and SNOMED RT.
+
+Run from the root of a clone as ``python -m curation.anatomy --reference DIR [--write]``. The rules
+stand in `curation.radlex`, `curation.uberon`, `curation.fma` and `curation.snomed`; what they
+share, in `curation.subset`. A row is dated only by its table, so that a diff shows what changed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from curation import fma, radlex, snomed, uberon
+from curation.computed import ComputedTable, bring_up, plain_table, sssom_table
+from curation.subset import Subset
+from terminology import sssom
+from terminology.sources.dicom import SNOMED_ENTIRE_TABLE, SNOMED_RT_TABLE
+from terminology.tables import mappings_folder
+
+CUI_TABLE: Final = "umls-cui.sssom.tsv"
+
+
+def tables(reference: Path, folder: Path) -> tuple[ComputedTable, ...]:
+    """Return the tables that `reference` and the curated tables in `folder` give.
+
+    Raises
+    ------
+    TableError
+        A table of either folder is missing or has bad rows.
+    """
+    subset = Subset(folder)
+    locations = radlex.RadLex(radlex.read_locations(reference), subset)
+    pairs = uberon.read_pairs(reference)
+    cuis = uberon.exact_of_cuis(sssom.read(folder / CUI_TABLE))
+    classes = uberon.Uberon(uberon.read_classes(reference), pairs, locations, cuis, subset)
+    identifiers = fma.Fma(pairs, locations, classes, subset)
+    return (
+        sssom_table("radlex.sssom.tsv", radlex.BLOCK, list(locations.rows())),
+        sssom_table("uberon.sssom.tsv", uberon.BLOCK, list(classes.rows())),
+        sssom_table("fma.sssom.tsv", fma.BLOCK, list(identifiers.rows())),
+        plain_table(
+            SNOMED_ENTIRE_TABLE,
+            snomed.ENTIRE_COLUMNS,
+            snomed.entire_rows(reference, classes, subset),
+        ),
+        plain_table(SNOMED_RT_TABLE, snomed.RT_COLUMNS, snomed.rt_rows(reference, subset)),
+    )
+
+
+@click.command()
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="The folder of reference tables.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another folder of mapping tables than that of the clone.",
+)
+@click.option("--write", is_flag=True, help="Write the tables that differ into that folder.")
+def main(reference: Path, folder: Path | None, write: bool) -> None:
+    """Make the tables of anatomy codes, and say which differ from those that are there."""
+    folder = folder or mappings_folder()
+    today = datetime.now(UTC).date().isoformat()
+    bring_up(tables(reference, folder), folder, today, write=write)
+
+
+if __name__ == "__main__":
+    main()
