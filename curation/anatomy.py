@@ -7,18 +7,17 @@ share, in `curation.subset`. A row is dated only by its table, so that a diff sh
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
 from curation import fma, radlex, snomed, uberon
+from curation.command import CuratorCommand, folder_option, reference_option, today, write_option
 from curation.computed import ComputedTable, bring_up, plain_table, sssom_table
 from curation.subset import Subset
 from terminology import sssom
 from terminology.sources.dicom import SNOMED_ENTIRE_TABLE, SNOMED_RT_TABLE
-from terminology.tables import mappings_folder
 
 CUI_TABLE: Final = "umls-cui.sssom.tsv"
 
@@ -50,24 +49,13 @@ def tables(reference: Path, folder: Path) -> tuple[ComputedTable, ...]:
     )
 
 
-@click.command()
-@click.option(
-    "--reference",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The folder of reference tables.",
-)
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Another folder of mapping tables than that of the clone.",
-)
-@click.option("--write", is_flag=True, help="Write the tables that differ into that folder.")
-def main(reference: Path, folder: Path | None, write: bool) -> None:
+@click.command(cls=CuratorCommand)
+@reference_option
+@folder_option
+@write_option
+def main(reference: Path, folder: Path, write: bool) -> None:
     """Make the tables of anatomy codes, and say which differ from those that are there."""
-    folder = folder or mappings_folder()
-    today = datetime.now(UTC).date().isoformat()
-    bring_up(tables(reference, folder), folder, today, write=write)
+    bring_up(tables(reference, folder), folder, today(), write=write)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 2. Labels that say another thing of animals than of people, or less than they seem to, are judged
    here one by one.
 3. Other classes map to the nearest parents by part-of and is-a that are a structure (broadMatch:
-   the OBJECT is broader), two steps at most; what is of embryos maps to nothing.
+   the OBJECT is broader), three steps at most; what is of embryos maps to nothing.
 
 What an Entire concept of Uberon stands for is left to `curation.snomed`, the classes of a CUI to
 `curation.umls_uberon`.
@@ -131,7 +131,7 @@ _EMBRYONIC: Final = re.compile(r"embryo|primordi|presumptive|anlage|blastem", re
 _MAX_STEPS: Final = 3
 _MAX_OBJECTS: Final = 3
 _AGREED, _STATED, _NEAR = 0.95, 0.85, 0.8
-_BY_PARENT, _BY_GRANDPARENT = 0.7, 0.6
+_BY_PARENT, _BY_FARTHER = 0.7, 0.6
 
 BLOCK: Final = """
 sssom_version: "1.1"
@@ -184,7 +184,7 @@ class Place:
     @property
     def confidence(self) -> float:
         """How sure it is that what lies in the parent lies in the structure."""
-        return _BY_PARENT if self.steps == 1 else _BY_GRANDPARENT
+        return _BY_PARENT if self.steps == 1 else _BY_FARTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,18 @@ in `curation.umls_judge`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
+from curation.command import CuratorCommand, folder_option, reference_option, today, write_option
 from curation.computed import ComputedTable, bring_up, sssom_table
 from curation.umls_evidence import Locations, read_candidates
 from curation.umls_judge import Judge, Judgement
 from curation.umls_uberon import Uberon
 from terminology import sssom
 from terminology.graph import BodyStructureGraph
-from terminology.tables import mappings_folder
 
 CURATED_TABLE: Final = "umls-cui.sssom.tsv"
 DERIVED_TABLE: Final = "umls-derived.sssom.tsv"
@@ -75,28 +74,17 @@ def table(judgement: Judgement) -> ComputedTable:
     return sssom_table(DERIVED_TABLE, BLOCK, judgement.rows)
 
 
-@click.command()
-@click.option(
-    "--reference",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The folder of reference tables.",
-)
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Another folder of mapping tables than that of the clone.",
-)
-@click.option("--write", is_flag=True, help=f"Write {DERIVED_TABLE} where it differs.")
-def main(reference: Path, folder: Path | None, write: bool) -> None:
+@click.command(cls=CuratorCommand)
+@reference_option
+@folder_option
+@write_option
+def main(reference: Path, folder: Path, write: bool) -> None:
     """Judge the open pairs of CUI and SNOMED CT code, and count what became of them."""
-    folder = folder or mappings_folder()
     judgement = derive(reference, folder)
     for outcome, count in judgement.counts().items():
         click.echo(f"{count:6d}  {outcome}")
     click.echo(f"{len(judgement.outcomes):6d}  pairs")
-    today = datetime.now(UTC).date().isoformat()
-    bring_up([table(judgement)], folder, today, write=write)
+    bring_up([table(judgement)], folder, today(), write=write)
 
 
 if __name__ == "__main__":

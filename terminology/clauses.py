@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from terminology.items import Item
+from terminology.sides import CONJUNCTIONS
 from terminology.tokens import Tokens
 from terminology.words import Entry, Kind
 
@@ -82,7 +83,9 @@ def joined_by_and(tokens: Tokens, items: Sequence[Item]) -> list[tuple[int, int]
                 pairs.append((part, place))
             part, joined = place, False
         elif (entry.kind is Kind.NOISE and entry.value == _AND) or (
-            entry.kind is Kind.LATERALITY and len(entry.phrase) == 1 and entry.phrase not in "lr"
+            entry.kind is Kind.LATERALITY
+            and entry.phrase in CONJUNCTIONS
+            and not (place + 1 < len(items) and items[place + 1].first in tokens.parted)
         ):
             joined = True
     return pairs
@@ -165,7 +168,7 @@ def _complaints(tokens: Tokens, items: Sequence[Item], left_out: set[int]) -> se
         for step in (-1, 1):
             place = part + step
             while 0 <= place < len(items) and _is_side(items[place]):
-                if place + step not in examined:
+                if place + step not in examined or _is_parted(tokens, items, place, step):
                     reasons.add(place)
                 place += step
     return reasons
@@ -216,9 +219,17 @@ def _beside(tokens: Tokens, items: Sequence[Item], place: int, step: int, passed
         if not 0 <= place < len(items):
             return -1
         entry = items[place].entry
+        # "Fracture 5e métacarpien": the number is of the part behind it.
+        if step > 0 and _is_number(tokens, items[place]) and _is_part_at(items, place + 1):
+            continue
         if entry is None or entry.kind not in passed:
             return place
     return place
+
+
+def _is_parted(tokens: Tokens, items: Sequence[Item], place: int, step: int) -> bool:
+    """Return whether a clause ends between `place` and the next item: "fracture fémur D: main"."""
+    return items[max(place, place + step)].first in tokens.parted
 
 
 def _begins(tokens: Tokens, item: Item, entry: Entry | None) -> bool:
@@ -230,6 +241,16 @@ def _begins(tokens: Tokens, item: Item, entry: Entry | None) -> bool:
 
 def _is_part(item: Item) -> bool:
     return item.entry is not None and item.entry.kind is Kind.SITE
+
+
+def _is_part_at(items: Sequence[Item], place: int) -> bool:
+    return place < len(items) and _is_part(items[place])
+
+
+def _is_number(tokens: Tokens, item: Item) -> bool:
+    if item.entry is None:
+        return tokens.folded[item.first].isdecimal()
+    return item.entry.kind is Kind.ORDINAL
 
 
 def _is_side(item: Item) -> bool:

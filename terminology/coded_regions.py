@@ -113,7 +113,15 @@ class CodedRegions:
         if side is not None and site.laterality is not side:
             note = f"the modifier says {side}, the code {site.laterality}"
         evidence = Evidence(keyword, (entry.value,), found.rows, note)
-        return statement(keyword, entry.value, (site,), site.laterality, evidence=(evidence,))
+        return statement(
+            keyword,
+            entry.value,
+            (site,),
+            site.laterality,
+            evidence=(evidence,),
+            used=(entry.value,),
+            method=Method.CODE,
+        )
 
     def _by_meaning(
         self,
@@ -127,7 +135,15 @@ class CodedRegions:
         factor = self._settings.meaning_factor
         sites = tuple(scaled(site, factor, side) for site in reading.sites)
         evidence = (Evidence(keyword, rows=rows, note=note), *sourced(reading.evidence, keyword))
-        return statement(keyword, entry.value, sites, side or reading.laterality, evidence=evidence)
+        return statement(
+            keyword,
+            entry.value,
+            sites,
+            side or reading.laterality,
+            evidence=evidence,
+            used=reading.used,
+            method=reading.method,
+        )
 
     def _unsided(self, code: str) -> str:
         return self._graph.unsided(self._graph.current(code))[0]

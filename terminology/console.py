@@ -13,6 +13,8 @@ from terminology.errors import BodySiteError, TableError
 DONE = 0
 FINDINGS = 1
 MISUSE = 2
+# As shells say it of a program that Ctrl-C ended: 128 and the number of SIGINT.
+INTERRUPTED = 130
 
 
 release_option = click.option(
@@ -54,7 +56,7 @@ settings_option = click.option(
 
 
 class BodySiteGroup(click.Group):
-    """A command group in which a `BodySiteError` is a message on stderr and exit status 2."""
+    """A command group: a `BodySiteError` is a message on stderr and exit status 2; Ctrl-C, 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a pipe closed by its reader ends it quietly."""
@@ -67,6 +69,9 @@ class BodySiteGroup(click.Group):
         except BodySiteError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(MISUSE)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 def misuse(message: str) -> NoReturn:

@@ -8,19 +8,12 @@ edit. What a decision must keep to is the business of `terminology.proposals`.
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-import tempfile
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import yaml
 
 from terminology import sssom
+from terminology.decision_table import written
 from terminology.files import written_whole
 from terminology.journal import UNDO, VOID, Entry, Journal, checksum, next_id, now, standing
 from terminology.local import DECISIONS_TABLE
@@ -28,19 +21,6 @@ from terminology.mapping import MappingSet, SemanticMapping
 from terminology.proposals import AUTHOR_PREFIXES, WORD, DecisionError, DecisionKey, row_key
 
 _Rows = tuple[SemanticMapping, ...]
-
-_SOURCE: Final = "https://w3id.org/bodysite/CodeSystem/header-words"
-# SSSOM: what a mapping set says that leaves the question of its licence open.
-_LICENSE: Final = "https://w3id.org/sssom/license/unspecified"
-_EXTENSIONS: Final = (
-    "subject_field",
-    "subject_scope",
-    "subject_language",
-    "object_laterality",
-    "object_view",
-)
-_EMPTY: Final = ("subject_label", "predicate_id", "object_id", "mapping_justification")
-_VERSION: Final = re.compile(r"mapping_set_version:.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +234,7 @@ class Decisions:
     ) -> None:
         kept = [row for row in present.mappings if row not in change.removed]
         rows = sorted((*kept, *change.added), key=lambda row: row.subject_field or "")
-        block = self._declaring(present.block or _block(), rows)
-        text = _text(replace(present, mappings=tuple(rows), block=block))
-        _check_readable(text)
+        text = written(present, rows, self._prefixes)
         entries = self._journal.entries()
         self._journal.append(
             Entry(
@@ -274,27 +252,6 @@ class Decisions:
         )
         with written_whole(self.path, binary=True) as stream:
             stream.write(text)
-
-    def _declaring(
-        self, block: tuple[str, ...], rows: Sequence[SemanticMapping]
-    ) -> tuple[str, ...]:
-        """Return `block` of today, with the prefixes of the CURIEs of `rows` declared."""
-        declared = yaml.safe_load("\n".join(block)).get("curie_map") or {}
-        curies = {curie for row in rows for curie in (row.author_id, row.mapping_source) if curie}
-        used = {curie.partition(":")[0] for curie in curies}
-        missing = sorted(used & set(self._prefixes) - set(declared), reverse=True)
-        lines = [_VERSION.sub(f'mapping_set_version: "{_today()}"', line) for line in block]
-        if missing and "curie_map:" not in lines:
-            raise DecisionError(
-                f"{self.path.name} curie_map",
-                f"the prefix '{missing[0]}' cannot be declared",
-                "a line 'curie_map:' with a line for each prefix below it",
-                "Write the block so, as 'bodysite mappings' does.",
-            )
-        place = lines.index("curie_map:") + 1 if missing else 0
-        for prefix in missing:
-            lines.insert(place, f"  {prefix}: {json.dumps(self._prefixes[prefix])}")
-        return tuple(lines)
 
     def _bytes(self) -> bytes | None:
         try:
@@ -342,22 +299,6 @@ def read_table(path: Path) -> MappingSet:
     return table
 
 
-def _text(table: MappingSet) -> bytes:
-    """Return the table as it is written; one without rows keeps its columns, and its identity."""
-    if table.mappings:
-        return sssom.dumps(table).encode()
-    lines = [*(f"#{line}" for line in table.block), "\t".join(_EMPTY)]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _check_readable(text: bytes) -> None:
-    """Raise what reading a table of this text would: one that cannot be read is never written."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, DECISIONS_TABLE)
-        path.write_bytes(text)
-        sssom.read(path)
-
-
 def by_key(rows: Iterable[SemanticMapping]) -> dict[DecisionKey, _Rows]:
     """Return the rows of each decision, in the order of the first ones."""
     found: dict[DecisionKey, list[SemanticMapping]] = {}
@@ -402,35 +343,3 @@ def _saying(row: SemanticMapping) -> tuple[object, ...]:
         row.subject_scope or WORD,
         row.negated,
     )
-
-
-def _block() -> tuple[str, ...]:
-    """Return the metadata of a new table; its identifier is its own, and stays."""
-    extensions = [
-        line
-        for slot in _EXTENSIONS
-        for line in (
-            f"  - slot_name: {slot}",
-            f"    property: bodysite:{slot}",
-            "    type_hint: xsd:string",
-        )
-    ]
-    return (
-        'sssom_version: "1.1"',
-        f"mapping_set_id: https://w3id.org/bodysite/local/{uuid.uuid4()}",
-        f'mapping_set_version: "{_today()}"',
-        "mapping_set_title: What header values mean at this site",
-        f"license: {_LICENSE}",
-        "curie_map:",
-        "  bodysite: https://w3id.org/bodysite/",
-        "  snomedct: http://snomed.info/id/",
-        "  xsd: http://www.w3.org/2001/XMLSchema#",
-        f"subject_source: {_SOURCE}",
-        "object_source: http://snomed.info/sct",
-        "extension_definitions:",
-        *extensions,
-    )
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()

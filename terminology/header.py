@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, Final
 from pydicom import Dataset
 
 from terminology.annotation import Evidence, HeaderReading, HeaderStatement, Site
+from terminology.attributes import (
+    FRAME_ANATOMY,
+    SERIES_WORDS,
+    SIDES,
+    SITE_CODES,
+    VIEW_CODES,
+    VIEW_POSITION,
+)
 from terminology.concept import Laterality, View
 from terminology.elements import Elements
 from terminology.patient import age_years, flag_animals
 from terminology.settings import HeaderSettings
 from terminology.sides import common_side
-from terminology.statements import CODED, SERIES_WORDS, SIDES, StatementReader, on_side
+from terminology.statements import StatementReader, on_side
 from terminology.words import HeaderWords
 
 if TYPE_CHECKING:
@@ -159,7 +167,7 @@ class HeaderReader:
                 else replace(site, laterality=side)
                 for site in sites
             )
-            if first is not None and first.keyword == "FrameAnatomySequence" and side is _BOTH:
+            if first is not None and first.keyword == FRAME_ANATOMY and side is _BOTH:
                 sites = on_side(replace(first, sites=sites), side, self._words.unpaired).sites
         return HeaderReading(
             sites=sites,
@@ -224,15 +232,15 @@ class HeaderReader:
     ) -> Laterality | None:
         """Return the side: of the statement that gave the site, of the tags, of the words."""
         tagged = [s for s in statements if s.keyword in SIDES]
-        coded = [first] if first is not None and first.keyword in CODED else []
+        coded = [first] if first is not None and first.keyword in SITE_CODES else []
         order = [*coded, *tagged, *([first] if first is not None else []), *statements]
         known = [s for s in order if s.laterality is not None]
         if not known:
             return None
         chosen = known[0]
-        if chosen.keyword == "FrameAnatomySequence":
+        if chosen.keyword == FRAME_ANATOMY:
             # Frames of the left and of the right are no contradiction.
-            frames = [s for s in known if s.keyword == "FrameAnatomySequence"]
+            frames = [s for s in known if s.keyword == FRAME_ANATOMY]
             whole = common_side(s.laterality for s in frames)
             if whole is not chosen.laterality:
                 known = [s for s in known if s not in frames]
@@ -249,8 +257,8 @@ class HeaderReader:
     def _view(self, statements: Sequence[HeaderStatement], conflicts: list[str]) -> View | None:
         # Several views of a study or series do not say which one this image is.
         named = [s for s in statements if s.view is not None and len(s.views) < 2]
-        order = [s for s in named if s.keyword == "ViewCodeSequence"]
-        order += [s for s in named if s.keyword == "ViewPosition"]
+        order = [s for s in named if s.keyword == VIEW_CODES]
+        order += [s for s in named if s.keyword == VIEW_POSITION]
         order += [s for s in named if s not in order]
         if not order:
             return None

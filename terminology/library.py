@@ -79,24 +79,42 @@ class Terminology:
         TableError
             A table has bad rows, or one of `local` names what `graph` does not hold.
         """
-        local = local or LocalMappings()
-        settings = settings or HeaderSettings()
         with _collector_paused():
-            return cls._over(graph, folder, local, settings)
+            words = HeaderWords.load(folder)
+            return cls._over(graph, words, folder, local or LocalMappings(), settings)
+
+    def decided_by(self, local: LocalMappings, folder: Path | None = None) -> Terminology:
+        """Return this terminology with the tables of `local` in the place of its own local ones.
+
+        The shipped vocabulary, which came from `folder`, is not read again. A decision about a
+        whole value costs little; a word of the site's own makes the indexes anew.
+
+        Raises
+        ------
+        TableError
+            A table of `local` names what the graph does not hold.
+        """
+        words = self.text.words.shipped or self.text.words
+        with _collector_paused():
+            return self._over(self.graph, words, folder, local, self.settings, self.text)
 
     @classmethod
     def _over(
         cls,
         graph: BodyStructureGraph,
+        words: HeaderWords,
         folder: Path | None,
         local: LocalMappings,
-        settings: HeaderSettings,
+        settings: HeaderSettings | None,
+        like: TextReader | None = None,
     ) -> Terminology:
+        settings = settings or HeaderSettings()
         crosswalk = Crosswalk.load(folder, local.tables)
-        words = HeaderWords.load(folder, local.decisions)
         if problems := [*local.problems(graph, words.views)]:
             raise TableError(problems)
-        text = TextReader(words, graph, settings)
+        if local.decisions is not None:
+            words = words.decided_by(local.decisions)
+        text = TextReader(words, graph, settings, like)
         attributes = StatementReader(text, crosswalk, graph, folder, settings)
         header = HeaderReader(attributes, words, graph, settings)
         codes = CodeReader(crosswalk, words.regions, words.views)

@@ -156,7 +156,7 @@ class LiveTerminology:
             if signature == self._signature:
                 return
             self._signature = signature
-            found = self._load()
+            found = self.latest.decided_by(LocalMappings.read(self._folder))
             for listener in self._listeners:
                 listener(found)
         except OSError as error:

@@ -7,7 +7,7 @@ part of that number. Misspelt words are read where nothing else is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from terminology.clauses import LEFT_OUT, ROMANCE, joined_by_and
@@ -20,7 +20,7 @@ from terminology.items import (
     same_language,
 )
 from terminology.mending import Mender
-from terminology.sides import BREAST, BREAST_VIEWS, Mention, common_side
+from terminology.sides import BREAST, BREAST_VIEWS, CONJUNCTIONS, Mention, common_side
 from terminology.tokens import Tokens
 from terminology.words import Entry, HeaderWords, Kind
 
@@ -37,6 +37,8 @@ _AND: Final = " and"
 _OR: Final = "and/or"
 # An unknown word of fewer letters than this says nothing about the words beside it.
 _SHORTEST_UNKNOWN: Final = 3
+# A view of so few letters ("AP") is a view behind "and" as well.
+_LONGEST_LETTERS: Final = 3
 
 
 class PartReader:
@@ -256,6 +258,9 @@ class PartReader:
         """
         if not any(mention.weak for mention in mentions):
             return mentions
+        joined = {item.first for item in self._joined_nouns(items)}
+        if joined:
+            mentions = [m._replace(weak=False) if m.first in joined else m for m in mentions]
         strong = {mention.code for mention in mentions if not mention.weak}
         if not strong:
             unknown = any(
@@ -276,6 +281,29 @@ class PartReader:
                 for parts, _ in self._regions
             )
         ]
+
+    def _joined_nouns(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Yield the words that are a view or a part, and a part behind another one and "and".
+
+        "Mandibule et face" are two parts, "thorax profil et face" two views. "E" is left behind a
+        part that has sides.
+        """
+        for before, joining, item in zip(items, items[1:], items[2:], strict=False):
+            if (
+                item.entry is None
+                or item.entry.kind is not Kind.SITE
+                or item.other is None
+                or item.other.kind is not Kind.VIEW
+                or len(item.entry.phrase) <= _LONGEST_LETTERS
+                or before.entry is None
+                or before.entry.kind is not Kind.SITE
+                or joining.entry is None
+            ):
+                continue
+            letter = joining.entry.kind is Kind.LATERALITY and joining.entry.phrase in CONJUNCTIONS
+            code, _, _ = self.concept(before.entry.code)
+            if joining.entry.value == "and" or (letter and code in self._words.unpaired):
+                yield item
 
     def settled(self, items: list[Item], mentions: Sequence[Mention]) -> list[Item]:
         """Return `items` with each ambiguous phrase read as it is meant beside these parts.

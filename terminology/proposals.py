@@ -112,7 +112,9 @@ class Rules:
             (f"{sssom.SNOMED_PREFIX}{code}", self.graph.lookup(code).display, own)
             for code, own in dict.fromkeys(found)
         ]
-        if proposal.field is not None and tag_for_keyword(proposal.field) is None:
+        if proposal.field is not None and (
+            not proposal.field or tag_for_keyword(proposal.field) is None
+        ):
             raise DecisionError(
                 "--field",
                 f"'{proposal.field}' is no DICOM keyword",

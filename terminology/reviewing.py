@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from terminology.console import INTERRUPTED
 from terminology.decision_files import OpenRows, plain_value
 from terminology.decisions import Decisions
 from terminology.errors import BodySiteError
@@ -18,7 +19,6 @@ _HELP: Final = (
 )
 _NONE: Final = "-"
 _STOP: Final = "q"
-_INTERRUPTED: Final = 130
 
 
 def work_through(rows: OpenRows, decisions: Decisions, rules: Rules, author: str, day: str) -> None:
@@ -69,7 +69,7 @@ def _asked(what: str) -> str:
         answer: str = click.prompt(f"  {what}", default="", show_default=False)
     except click.Abort as error:
         stopped = not isinstance(error.__context__, EOFError)
-        raise click.exceptions.Exit(_INTERRUPTED if stopped else 0) from None
+        raise click.exceptions.Exit(INTERRUPTED if stopped else 0) from None
     return answer.strip()
 
 

@@ -83,7 +83,8 @@ Combination = tuple[tuple[str, str], ...]
 
 def names_sites(keyword: str) -> bool:
     """Return whether values of the attribute may name a site; a column of a CSV always may."""
-    return keyword in SITE_ATTRIBUTES or tag_for_keyword(keyword) is None
+    # pydicom has a tag for no keyword at all.
+    return keyword in SITE_ATTRIBUTES or not keyword or tag_for_keyword(keyword) is None
 
 
 @dataclass(frozen=True, slots=True)

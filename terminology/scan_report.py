@@ -7,43 +7,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pydicom import Dataset
-from pydicom.config import IGNORE
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement
 
-from terminology.annotation import Evidence, HeaderStatement, Method, Site
+from terminology.annotation import Method, Site
 from terminology.attributes import (
     BODY_PART,
     MODALITY,
-    REQUEST,
     SIDES,
     VIEW_CODES,
     VIEW_POSITION,
 )
-from terminology.concept import Coding, Laterality, View
+from terminology.concept import Coding, Laterality
 from terminology.coverage import ELSEWHERE, REGIONS, region_of
 from terminology.crosswalk import DICOM_BODY_PART
 from terminology.decision_files import DECISION_COLUMNS, SITELESS
 from terminology.folding import fold, tokens_of
-from terminology.instance import is_modality
 from terminology.scan import (
     ATTRIBUTES,
-    CODED,
     Combination,
     Count,
     Inventory,
     names_sites,
 )
+from terminology.scan_answers import ScanAnswer, answer_of, header_of, siteless_words
 from terminology.suggestions import MOST, Companion, Suggestion, Suggestions
-from terminology.wholes import LOCAL_PREFIX
-from terminology.words import Entry, Kind
 
 if TYPE_CHECKING:
     from terminology.library import Terminology
 
 # Other attributes are asked about so many values of one attribute; the most frequent come first.
 _COMPANIONS: Final = 5
+# Looking for suggestions takes milliseconds a value, and nobody decides more at a sitting.
+SUGGESTED: Final = 2000
 COLUMNS: Final = (
     "field",
     "value",
@@ -66,27 +61,6 @@ COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one value of one attribute says.
-
-    `siteless` marks a value without a site of which every word is known: "p.a. stehend".
-    """
-
-    sites: tuple[Site, ...] = ()
-    laterality: Laterality | None = None
-    view: View | None = None
-    evidence: tuple[Evidence, ...] = ()
-    method: Method | None = None
-    modality: bool = False
-    siteless: bool = False
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """The table rows that it rests on."""
-        return tuple(dict.fromkeys(ref for one in self.evidence for ref in one.rows))
-
-
-@dataclass(frozen=True, slots=True)
 class ValueRow:
     """One value of one attribute: how often, what it says, what it may mean."""
 
@@ -94,7 +68,7 @@ class ValueRow:
     value: str
     count: Count
     share: float
-    answer: Answer
+    answer: ScanAnswer
     suggestions: tuple[Suggestion, ...] = ()
 
     @property
@@ -202,7 +176,8 @@ class Report:
 
     Of `images`, it is known for `images_known` which values stood together; `images_answered` of
     these have a site when all their attributes are asked. `regions` goes from `REGIONS` and
-    "elsewhere" to images.
+    "elsewhere" to images. The `SUGGESTED` most frequent open values have suggestions; of the
+    others, `unsuggested` many, none were looked for.
     """
 
     rows: tuple[ValueRow, ...]
@@ -216,6 +191,7 @@ class Report:
     values_left_out: int = 0
     combinations_left_out: int = 0
     hidden: int = 0
+    unsuggested: int = 0
 
     @property
     def headline(self) -> str:
@@ -236,10 +212,10 @@ def report_of(
     Values on fewer than `min_count` images count for the coverage, but are not listed.
     `watch` is told of each value and each combination of values that was read.
     """
-    answers: dict[tuple[str, str], Answer] = {}
-    none = _siteless_words(library)
+    answers: dict[tuple[str, str], ScanAnswer] = {}
+    none = siteless_words(library)
     for pair, count in inventory.values.items():
-        found = answer(library, *pair, count.modality)
+        found = answer_of(library, *pair, count.modality)
         if not found.sites and names_sites(pair[0]):
             words = tokens_of(fold(pair[1]))
             siteless = bool(words) and all(one in none or one.isdigit() for one in words)
@@ -279,85 +255,8 @@ def report_of(
         values_left_out=inventory.values_left_out,
         combinations_left_out=inventory.combinations_left_out,
         hidden=len(inventory.values) - len(listed),
+        unsuggested=max(sum(map(is_open, rows)) - SUGGESTED, 0),
     )
-
-
-def answer(library: Terminology, keyword: str, value: str, modality: str | None = None) -> Answer:
-    """Return what `value` says as the value of one attribute, or as bare text.
-
-    A code is written ``code^meaning^scheme``.
-    """
-    if keyword == MODALITY:
-        return Answer(modality=is_modality(value))
-    if keyword in CODED:
-        reading = library.header.read(_dataset(((keyword, value), (MODALITY, modality or ""))))
-        found = [one for one in reading.statements if one.keyword == keyword]
-        if not found:
-            return Answer()
-        return _answer(found[0], Method.CODE)
-    if tag_for_keyword(keyword) is None:
-        text = library.text.read(value, modality=modality)
-        return Answer(text.sites, text.laterality, text.view, text.evidence, text.method)
-    statement = library.header.read_value(keyword, value, modality)
-    return _answer(statement, library.text.read(value, modality=modality, field=keyword).method)
-
-
-def _answer(statement: HeaderStatement, otherwise: Method | None) -> Answer:
-    """Return the answer of a statement; one that does not say how it was found, `otherwise`."""
-    method = statement.method
-    if method is None and statement.sites:
-        method = otherwise or Method.EXACT
-    if any(ref.startswith(LOCAL_PREFIX) for one in statement.evidence for ref in one.rows):
-        method = Method.DECISION
-    return Answer(statement.sites, statement.laterality, statement.view, statement.evidence, method)
-
-
-def _siteless_words(library: Terminology) -> frozenset[str]:
-    """Return the words that stand in phrases of no body part: views, sides, techniques, noise."""
-    words = library.text.words
-    none = {token for key in words.others for token in key}
-    none |= {
-        token for key, entry in words.sites.items() if entry.kind is Kind.NO_SITE for token in key
-    }
-    alone = (key[0] for key, entry in words.sites.items() if _names_alone(key, entry))
-    return frozenset(none.difference(alone))
-
-
-def _names_alone(key: tuple[str, ...], entry: Entry) -> bool:
-    return len(key) == 1 and entry.kind is Kind.SITE and not entry.weak
-
-
-def _dataset(combination: Combination) -> Dataset:
-    """Return a header with these values."""
-    dataset = Dataset()
-    items: dict[str, list[Dataset]] = defaultdict(list)
-    for keyword, value in combination:
-        if keyword in CODED:
-            item = Dataset()
-            names = ("CodeValue", "CodeMeaning", "CodingSchemeDesignator")
-            # A column of a CSV may hold less than code^meaning^scheme.
-            parts = [*value.split("^", 2), "", ""][: len(names)]
-            for name, part in zip(names, parts, strict=True):
-                _put(item, name, part)
-            items[keyword].append(item)
-        elif keyword == REQUEST:
-            item = Dataset()
-            _put(item, "RequestedProcedureDescription", value)
-            items[keyword].append(item)
-        elif tag_for_keyword(keyword) is not None and value:
-            _put(dataset, keyword, value)
-    for keyword, found in items.items():
-        tag = tag_for_keyword(keyword)
-        assert tag is not None  # noqa: S101
-        dataset[tag] = DataElement(tag, "SQ", found)
-    return dataset
-
-
-def _put(dataset: Dataset, keyword: str, value: str) -> None:
-    tag = tag_for_keyword(keyword)
-    assert tag is not None  # noqa: S101
-    # Whatever an archive wrote goes in as it is; UT neither splits nor shortens it.
-    dataset[tag] = DataElement(tag, "UT", value, validation_mode=IGNORE)
 
 
 def _fields(inventory: Inventory) -> list[str]:
@@ -369,7 +268,7 @@ def _fields(inventory: Inventory) -> list[str]:
 def _coverage(
     keyword: str,
     inventory: Inventory,
-    answers: dict[tuple[str, str], Answer],
+    answers: dict[tuple[str, str], ScanAnswer],
     library: Terminology,
 ) -> Coverage:
     counts: Counter[str] = Counter()
@@ -412,7 +311,7 @@ def _whole_headers(
     for combination, count in inventory.combinations.items():
         known += count.images
         watch(1)
-        reading = library.header.read(_dataset(combination))
+        reading = library.header.read(header_of(combination))
         sites = reading.sites or _of_columns(library, combination)
         if sites:
             answered += count.images
@@ -434,7 +333,7 @@ def _of_columns(library: Terminology, combination: Combination) -> tuple[Site, .
     """Return the sites of the first column of a CSV, no DICOM attribute, that names one."""
     for keyword, value in combination:
         if tag_for_keyword(keyword) is None:
-            found = answer(library, keyword, value).sites
+            found = answer_of(library, keyword, value).sites
             if found:
                 return found
     return ()
@@ -444,16 +343,17 @@ def _suggested(
     rows: Sequence[ValueRow],
     inventory: Inventory,
     library: Terminology,
-    answers: dict[tuple[str, str], Answer],
+    answers: dict[tuple[str, str], ScanAnswer],
 ) -> Iterator[ValueRow]:
     decisions = library.local.decisions
     suggestions = Suggestions(
         library.text.words, library.graph, decisions.mappings if decisions is not None else ()
     )
-    wanted = {(row.field, row.value) for row in rows if is_open(row)}
+    open_rows = sorted(filter(is_open, rows), key=lambda row: -row.count.images)
+    wanted = {(row.field, row.value) for row in open_rows[:SUGGESTED]}
     companions = _companions(wanted, inventory, answers)
     for row in rows:
-        if not is_open(row):
+        if (row.field, row.value) not in wanted:
             yield row
             continue
         found = suggestions.of(row.value, companions.get((row.field, row.value), ()))
@@ -468,7 +368,7 @@ def is_open(row: ValueRow) -> bool:
 def _companions(
     wanted: set[tuple[str, str]],
     inventory: Inventory,
-    answers: dict[tuple[str, str], Answer],
+    answers: dict[tuple[str, str], ScanAnswer],
 ) -> dict[tuple[str, str], list[Companion]]:
     """Return for each wanted value the sites that other attributes name on its images."""
     images: Counter[tuple[str, str]] = Counter()
@@ -525,6 +425,11 @@ def summary(report: Report) -> list[str]:
         )
     if report.hidden:
         lines.append(f"values below --min-count, counted but not listed: {report.hidden}")
+    if report.unsuggested:
+        lines.append(
+            f"open values beyond the {SUGGESTED} most frequent, listed without suggestions:"
+            f" {report.unsuggested}"
+        )
     if report.values_left_out:
         lines.append(f"images of values beyond the limit, not listed: {report.values_left_out}")
     if report.combinations_left_out:

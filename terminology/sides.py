@@ -29,8 +29,11 @@ BREAST_VIEWS: Final = frozenset({"399368009", "399192008", "399101009", "3991880
 _SHORT: Final = 3
 # Languages whose article loses its vowel, and leaves one of these letters before another.
 _ELIDING: Final = frozenset({"fr", "it"})
-_CONJUNCTIONS: Final = frozenset({"e", "i"})
+# Letters of a side that are a word for "and" as well.
+CONJUNCTIONS: Final = frozenset({"e", "i"})
 _ARTICLES: Final = frozenset({"l", "d"})
+# "Comparatif", "comparativo": both sides of a part; without a part, an earlier examination.
+_COMPARED: Final = "comparati"
 _VOWELS: Final = frozenset("aeiouyh")
 _NO_ARTICLE_BEHIND: Final = frozenset({Kind.VIEW, Kind.LATERALITY})
 # 399033003 |frontal|.
@@ -129,6 +132,8 @@ class SideReader:
                     found.append(side)
             elif entry.kind is Kind.LATERALITY:
                 phrase = entry.phrase
+                if not mentions and phrase.startswith(_COMPARED):
+                    continue
                 if item.joined or len(phrase) > _SHORT or phrase >= UNSPACED:
                     found.append(side)
                 elif len(phrase) > 1:
@@ -206,8 +211,10 @@ class SideReader:
         if not fitting:
             return self._is_of_projection(entry, mentions, views)
         # "mão e punho", "AP e perfil": between two of a kind, a letter may be the word for "and".
-        if entry.phrase in _CONJUNCTIONS and (
-            _kind(before) is _kind(after) is not None or not _is_known(after)
+        if entry.phrase in CONJUNCTIONS and (
+            _kind(before) is _kind(after) is not None
+            or not _is_known(after)
+            or _joins_sided_parts(items, place)
         ):
             return False
         # "radio d epaule": an article that lost its apostrophe, behind a word that takes one.
@@ -357,6 +364,17 @@ class SideReader:
 
 def _is_known(item: Item | None) -> bool:
     return item is None or item.entry is not None
+
+
+def _joins_sided_parts(items: Sequence[Item], place: int) -> bool:
+    """Return whether the letter stands between a part with its side and another part.
+
+    "Quadril D e bacia" is a right hip and a pelvis.
+    """
+    if not 2 <= place < len(items) - 1:
+        return False
+    around = (_kind(items[place - 2]), _kind(items[place - 1]), _kind(items[place + 1]))
+    return around == (Kind.SITE, Kind.LATERALITY, Kind.SITE)
 
 
 def _kind(item: Item | None) -> Kind | None:

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_VR
 
-from terminology.annotation import Evidence, HeaderStatement, Site
+from terminology.annotation import Evidence, HeaderStatement, Method, Site
+from terminology.attributes import (
+    ANATOMY,
+    BODY_PART,
+    FRAME_ANATOMY,
+    PROCEDURE_CODES,
+    REQUEST,
+    SIDES,
+    VIEW_CODES,
+    VIEW_POSITION,
+)
 from terminology.coded_regions import (
     CodedRegions,
     entry_of,
@@ -38,22 +48,6 @@ from terminology.words import Kind, lookup_view
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph
 
-_FRAMES: Final = "FrameAnatomySequence"
-_ANATOMY: Final = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
-_BODY_PART: Final = "BodyPartExamined"
-_REQUEST: Final = "RequestAttributesSequence"
-_PROCEDURE_CODES: Final = ("RequestedProcedureCodeSequence", "ProcedureCodeSequence")
-# What says the site as a code, and what says it in words of the series at hand.
-CODED: Final = (_FRAMES, *_ANATOMY)
-SERIES_WORDS: Final = (
-    "SeriesDescription",
-    "ProtocolName",
-    "AcquisitionDeviceProcessingDescription",
-    "PerformedProcedureStepDescription",
-)
-# Sides: (0020,0062) belongs to the image, (0020,0060) to the series. (0020,9072) is read with the
-# anatomy of its frame.
-SIDES: Final = ("ImageLaterality", "Laterality")
 # A view of the breast names the breast as surely as a word of a description.
 _VIEW_CONFIDENCE: Final = 0.95
 
@@ -130,24 +124,24 @@ class StatementReader:
             `keyword` is no DICOM keyword.
         """
         _check_keyword(keyword, "field")
-        if keyword == _BODY_PART:
+        if keyword == BODY_PART:
             return self._body_part(value, modality)
         if keyword in SIDES:
             return statement(keyword, value, laterality=Laterality.from_dicom(value))
-        if keyword == "ViewPosition":
+        if keyword == VIEW_POSITION:
             return statement(keyword, value, view=self._view_position(value))
         return self._described(keyword, value, modality)
 
     def _reader(self, keyword: str) -> _Reader:
         """Return what reads `keyword` from a header: as codes, as a defined term, or as words."""
         _check_keyword(keyword, "trust")
-        if keyword == _FRAMES:
+        if keyword == FRAME_ANATOMY:
             return self._frame_anatomy
-        if keyword == _BODY_PART:
+        if keyword == BODY_PART:
             return self._body_part_term
-        if keyword == _REQUEST:
+        if keyword == REQUEST:
             return self._request
-        if keyword in _PROCEDURE_CODES:
+        if keyword in PROCEDURE_CODES:
             return partial(self._meanings, keyword)
         if dictionary_VR(tag_of(keyword)) == "SQ":
             return partial(self._anatomy, keyword)
@@ -169,7 +163,7 @@ class StatementReader:
     def _body_part_term(
         self, elements: Elements, modality: str | None
     ) -> Iterable[HeaderStatement]:
-        if value := elements.text(_BODY_PART):
+        if value := elements.text(BODY_PART):
             animal = value.strip().casefold() in self._animal_terms and is_animal(elements)
             yield self._body_part(value, modality, animal)
 
@@ -180,15 +174,15 @@ class StatementReader:
             *elements.items("PerFrameFunctionalGroupsSequence", 64),
         ]
         for group in groups:
-            for frame in group.items(_FRAMES, 1):
+            for frame in group.items(FRAME_ANATOMY, 1):
                 side = Laterality.from_dicom(frame.text("FrameLaterality"))
-                for keyword in _ANATOMY:
+                for keyword in ANATOMY:
                     for one in self._regions.read(keyword, frame):
                         found = replace(
                             one,
-                            keyword=_FRAMES,
-                            tag=tag_text(_FRAMES),
-                            evidence=sourced(one.evidence, _FRAMES),
+                            keyword=FRAME_ANATOMY,
+                            tag=tag_text(FRAME_ANATOMY),
+                            evidence=sourced(one.evidence, FRAME_ANATOMY),
                         )
                         if side is not None and found.laterality is None:
                             found = on_side(found, side, self._unpaired)
@@ -204,7 +198,7 @@ class StatementReader:
     def _body_part_examined(
         self, value: str, modality: str | None, animal: bool = False
     ) -> HeaderStatement:
-        keyword = _BODY_PART
+        keyword = BODY_PART
         term = value.strip()
         # The structure of an animal's term is not that of a person: a forefoot is part of a foot.
         human = term.casefold() in self._animal_terms and not animal
@@ -221,6 +215,7 @@ class StatementReader:
                         site.laterality,
                         evidence=(evidence,),
                         used=(term,),
+                        method=Method.CODE,
                     )
         return self._in_words(keyword, value, modality)
 
@@ -248,7 +243,7 @@ class StatementReader:
         )
 
     def _request(self, elements: Elements, modality: str | None) -> Iterable[HeaderStatement]:
-        for item in elements.items(_REQUEST):
+        for item in elements.items(REQUEST):
             values = [
                 item.text("ScheduledProcedureStepDescription"),
                 item.text("RequestedProcedureDescription"),
@@ -256,12 +251,12 @@ class StatementReader:
             for inner in ("ScheduledProtocolCodeSequence", "RequestedProcedureCodeSequence"):
                 values.extend(code.text("CodeMeaning") for code in item.items(inner))
             for value in dict.fromkeys(filter(None, values)):
-                yield self._described(_REQUEST, value, modality)
+                yield self._described(REQUEST, value, modality)
 
     def _view_statements(
         self, elements: Elements, modality: str | None
     ) -> Iterable[HeaderStatement]:
-        for item in elements.items("ViewCodeSequence", 1):
+        for item in elements.items(VIEW_CODES, 1):
             code = entry_of(item)
             row = self._codes.snomed_rt(code.value)
             view = self._views_by_code.get(row["code"] if row is not None else code.value)
@@ -269,11 +264,11 @@ class StatementReader:
                 entry = lookup_view(self._text.words, code.meaning)
                 view = entry.view if entry is not None else None
             yield self._projection(
-                "ViewCodeSequence", code.value or code.meaning, view, modality, _rests(row)
+                VIEW_CODES, code.value or code.meaning, view, modality, _rests(row)
             )
-        if (value := elements.text("ViewPosition")) and modality not in NO_PROJECTION:
+        if (value := elements.text(VIEW_POSITION)) and modality not in NO_PROJECTION:
             view = self._view_position(value)
-            yield self._projection("ViewPosition", value, view, modality)
+            yield self._projection(VIEW_POSITION, value, view, modality)
 
     def _projection(
         self,
@@ -354,4 +349,4 @@ def on_side(
 
 
 def _rests(row: Row | None) -> tuple[Evidence, ...]:
-    return () if row is None else (Evidence("ViewCodeSequence", (row["srt"],), (row.ref,)),)
+    return () if row is None else (Evidence(VIEW_CODES, (row["srt"],), (row.ref,)),)

@@ -63,6 +63,9 @@ class TextReader:
         The body structures; words whose concept it does not hold are left out.
     settings
         The thresholds.
+    like
+        Another reader over the same graph. What it has worked out of a vocabulary that differs
+        from this one in decided values only is used again.
 
     Raises
     ------
@@ -75,15 +78,18 @@ class TextReader:
         words: HeaderWords,
         graph: BodyStructureGraph,
         settings: HeaderSettings | None = None,
+        like: TextReader | None = None,
     ) -> None:
         self.settings = settings or HeaderSettings()
         self.words = words
         self.graph = graph
         _check_decisions(words, graph)
-        self._finder = PhraseFinder(words, graph)
-        self._mender = Mender(words, graph, self._finder)
-        self._parts = PartReader(words, graph, self._mender)
-        self._sides = SideReader(words)
+        if like is not None and (like.graph is not graph or like.words.sites is not words.sites):
+            like = None
+        self._finder: PhraseFinder = like._finder if like else PhraseFinder(words, graph)
+        self._mender: Mender = like._mender if like else Mender(words, graph, self._finder)
+        self._parts: PartReader = like._parts if like else PartReader(words, graph, self._mender)
+        self._sides: SideReader = like._sides if like else SideReader(words)
         self._fields = words.wholes.fields
         self._cached = lru_cache(maxsize=CACHE_SIZE)(self._read)
 

@@ -72,6 +72,7 @@ class HeaderWords:
     `broader_views` goes from the code of a view to that of the one which says less of the same
     projection: from left lateral to lateral; `sided_views` the other way, by code and side.
     `views` has the views by their code. `table` is the table of body parts as it was read.
+    `shipped` is the vocabulary without a site's own rows, where there are such rows.
     """
 
     sites: dict[tuple[str, ...], Entry] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class HeaderWords:
     stands_for: dict[str, str] = field(default_factory=dict)
     unpaired: frozenset[str] = frozenset()
     longest: int = 1
+    shipped: HeaderWords | None = None
 
     @classmethod
     def load(cls, folder: Path | None = None, decisions: MappingSet | None = None) -> HeaderWords:
@@ -118,12 +120,13 @@ class HeaderWords:
             words._index_site(row.subject_label or "", entry)
         words._add_regions(read_rows(folder / REGIONS_TABLE, _REGION_COLUMNS))
         words.numbered = NumberedParts.load(folder)
-        if decisions is not None:
-            words._decide(decisions)
-        return words
+        return words if decisions is None else words.decided_by(decisions)
 
-    def _decide(self, decisions: MappingSet) -> None:
-        """Take a site's own rows: words override those of the same phrase, values are kept apart.
+    def decided_by(self, decisions: MappingSet) -> HeaderWords:
+        """Return this vocabulary with a site's own rows on top; this one stays as it is.
+
+        Words override those of the same phrase, values are kept apart. Where there are values
+        only, the indexes are shared and not copied.
 
         Raises
         ------
@@ -138,11 +141,15 @@ class HeaderWords:
         ]
         if problems:
             raise TableError(problems)
-        wholes = [row for row in decisions.mappings if row.subject_scope == "value"]
-        self.wholes = WholeValues.of(wholes, name, self.views)
-        for row in decisions.mappings:
-            if row.subject_scope != "value":
-                self._override(row, name)
+        whole = [row for row in decisions.mappings if row.subject_scope == "value"]
+        found = replace(self, wholes=WholeValues.of(whole, name, self.views), shipped=self)
+        own_words = [row for row in decisions.mappings if row.subject_scope != "value"]
+        if own_words:
+            for index in ("sites", "others", "joined", "accented", "damaged", "dropped"):
+                setattr(found, index, dict(getattr(self, index)))
+        for row in own_words:
+            found._override(row, name)
+        return found
 
     def _override(self, row: SemanticMapping, name: str) -> None:
         """Put a site's own word in the place of whatever its phrase meant before."""

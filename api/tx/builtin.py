@@ -22,7 +22,7 @@ from api.concept_maps import (
     groups_of,
     version_of,
 )
-from api.tx import header_words, irma
+from api.tx import header_words, irma, irma_axes, irma_map
 from api.tx.catalog import Builtin
 from api.tx.header_words import HeaderWordsMap, WordTables
 from api.tx.maps import BuiltinMap
@@ -126,7 +126,7 @@ class _Maker:
             version: [self._table_map(table) for table in tables]
             for version, tables in versions.items()
         }
-        group = TableGroup(system, mapped, partial(irma.listed_code, system))
+        group = TableGroup(system, mapped, partial(irma_axes.listed_code, system))
         for one in group.maps:
             one.group = group
         self.maps += group.maps
@@ -176,13 +176,13 @@ class _Maker:
             "count": len(_codes(tables)) if complete else None,
             "property": list(_DICOM_PROPERTIES) if system == DICOM_BODY_PART else None,
         }
-        axis = irma.AXES.get(system)
+        axis = irma_axes.AXES.get(system)
         if axis is not None and version in embedded_lists().versions:
             head["title"] = f"IRMA code, {axis} axis, list of {version}"
             head["description"] = f"The {axis} axis of the IRMA code, as listed in {version}."
             head["hierarchyMeaning"] = "grouped-by"
-            head["count"] = irma.axis_count(axis, version)
-            self._add(head, partial(irma.axis_concepts, axis, version), irma.AxisProvider)
+            head["count"] = irma_axes.axis_count(axis, version)
+            self._add(head, partial(irma_axes.axis_concepts, axis, version), irma_axes.AxisProvider)
         else:
             self._add(head, partial(_concepts, system, tables))
 
@@ -195,13 +195,13 @@ class _Maker:
             self.resources += [Builtin(head), Builtin(_value_set(head))]
         tables = [
             table
-            for system in irma.AXES
+            for system in irma_axes.AXES
             if system in terminology.crosswalk.systems
             for table in terminology.crosswalk.mapping_sets(system)
         ]
         changed = max((str(one.metadata["mapping_set_version"]) for one in tables), default="none")
-        self.resources.append(Builtin(irma.concept_map_head(changed)))
-        self.maps.append(irma.IrmaMap(terminology.codes, changed))
+        self.resources.append(Builtin(irma_map.concept_map_head(changed)))
+        self.maps.append(irma_map.IrmaMap(terminology.codes, changed))
 
     def _add_words(self, terminology: Terminology) -> None:
         words = WordTables.of(terminology)

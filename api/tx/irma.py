@@ -1,123 +1,47 @@
-"""The IRMA code for FHIR: its four axes, the whole code as a grammar, and the map of whole codes.
+"""Whole IRMA codes for FHIR: a grammar over the four axes, TTTT-DDD-AAA-BBB.
 
-The codes of the axes are listed (`terminology.sources.irma_lists`), those of images are built of
-them: 1121-120-930-700. A whole code can be looked up, validated and compared, but not listed.
+The codes of the axes are listed (`api.tx.irma_axes`), those of images are built of them:
+1121-120-930-700. A whole code can be looked up, validated and compared, but not listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from api.concept_maps import CONCEPT_MAPS, PUBLISHER, RELATED_TO
+from api.concept_maps import PUBLISHER
 from api.tx.errors import TxError
-from api.tx.header_words import COMPUTED
+from api.tx.irma_axes import listed_code
 from api.tx.issues import Issue
-from api.tx.maps import Found, Match, as_json, found_of
+from api.tx.maps import as_json
 from api.tx.provider import (
     DISPLAY_USE,
     Concept,
-    ConceptStatus,
     Content,
     Designation,
+    PlainProvider,
     PropertyDefinition,
     PropertyValue,
     Selection,
 )
-from api.tx.r4_maps import RELATIONSHIP
-from api.tx.resource_provider import ResourceProvider
 from api.tx.selections import ListSelection
-from api.tx.table_maps import category_of, products_of
-from api.tx.versions import join_canonical
-from terminology.annotation import Evidence
-from terminology.concept import DICOM, SNOMED, Coding
-from terminology.crosswalk import MappedTarget
+from terminology.concept import Coding
 from terminology.errors import IdentifierError
-from terminology.mapping import BROAD, EXACT
-from terminology.sources.codes import CodeReader
-from terminology.sources.irma import IRMA, UNKNOWN, Axis, IrmaCode, is_whole, specified
+from terminology.sources.irma import IRMA, Axis, IrmaCode, specified
 from terminology.sources.irma_lists import IrmaList, embedded_lists
-from terminology.sources.reading import CodeReading
 
 Json = dict[str, Any]
-AXES: Final[Mapping[str, Axis]] = {axis.system: axis for axis in Axis}
-_ID: Final = "irma"
-_LICENSE: Final = "https://creativecommons.org/publicdomain/zero/1.0/"
+IRMA_ID: Final = "irma"
+LICENSE: Final = "https://creativecommons.org/publicdomain/zero/1.0/"
 _UNLISTED: Final = "codes are built of four axes, TTTT-DDD-AAA-BBB; only those can be listed"
-_UNSPECIFIED: Final = "unspecified"
-# The TARGET is wider: a whole code says more than one of its axes.
-_WIDER: Final = "wider"
-
-
-# -- the axes --------------------------------------------------------------------------------------
-
-
-def axis_concepts(axis: Axis, version: str) -> list[Json]:
-    """Return the codes of an axis as the tree that they are, in the order of the codes."""
-    listed = embedded_lists().of(version)
-
-    def below(code: str) -> list[Json]:
-        return [made(one) for one in listed.children(axis, code)]
-
-    def made(code: str) -> Json:
-        entry = listed.entries[axis, code]
-        display = entry.text
-        if display == _UNSPECIFIED and entry.parent:
-            # "unspecified" alone would not say of what.
-            display = f"{listed.entries[axis, entry.parent].text}, {display}"
-        concept: Json = {
-            "code": code,
-            "display": display,
-            "definition": listed.path(axis, code),
-        }
-        # A 0 leaves everything after it unspecified: nothing stands below it.
-        inside = below(code) if specified(code) == code else []
-        return {**concept, "concept": inside} if inside else concept
-
-    return below("")
-
-
-def axis_count(axis: Axis, version: str) -> int:
-    """Return how many codes an axis has."""
-    return sum(one is axis for one, _ in embedded_lists().of(version).entries)
-
-
-def listed_code(system: str, version: str | None, code: str) -> str:
-    """Return a code as the list has it: 930 stands there, 700 as 7. Others come back as they are.
-
-    `system` may be any code system; only the axes have codes of several widths.
-    """
-    axis = AXES.get(system)
-    if axis is None or version not in (None, *embedded_lists().versions):
-        return code
-    listed = embedded_lists().of(version)
-    if (axis, code) in listed.entries:
-        return code
-    try:
-        full = axis.parse(code)
-    except IdentifierError:
-        return code
-    entry = None if UNKNOWN in full else listed.entry(axis, full)
-    return code if entry is None else entry.code
-
-
-class AxisProvider(ResourceProvider):
-    """The provider of an axis: a code may be written at full width."""
-
-    def find(self, code: str) -> Concept | None:
-        """Return the concept of `code`, short or filled up with 0."""
-        return super().find(code) or super().find(listed_code(self.url, self.version, code))
-
-
-# -- the whole code --------------------------------------------------------------------------------
 
 
 def code_system_head(version: str, *, newest: bool) -> Json:
     """Return the CodeSystem of whole codes by the list of a version."""
     return {
         "resourceType": "CodeSystem",
-        "id": _ID if newest else f"{_ID}-{version}",
+        "id": IRMA_ID if newest else f"{IRMA_ID}-{version}",
         "url": IRMA,
         "version": version,
         "name": "Irma",
@@ -132,7 +56,7 @@ def code_system_head(version: str, *, newest: bool) -> Json:
             " that are more specific on some axes and equal on the others. The codes follow a"
             " grammar and are not listed."
         ),
-        "copyright": _LICENSE,
+        "copyright": LICENSE,
         "caseSensitive": False,
         "valueSet": "https://w3id.org/bodysite/ValueSet/irma",
         "hierarchyMeaning": "grouped-by",
@@ -149,7 +73,7 @@ def code_system_head(version: str, *, newest: bool) -> Json:
     }
 
 
-class IrmaProvider:
+class IrmaProvider(PlainProvider):
     """Whole IRMA codes by the list of one version; the `ref` of a concept is its `IrmaCode`."""
 
     def __init__(self, head: Json) -> None:
@@ -186,11 +110,6 @@ class IrmaProvider:
     def properties(self) -> Sequence[PropertyDefinition]:
         """The four axes."""
         return [PropertyDefinition(axis.value, "Coding") for axis in Axis]
-
-    @property
-    def version_label(self) -> str | None:
-        """Nothing: the version says it."""
-        return None
 
     @property
     def unclosed_reason(self) -> str | None:
@@ -234,22 +153,10 @@ class IrmaProvider:
         """Return the display."""
         return [Designation(self.display(concept) or concept.code, self.language, DISPLAY_USE)]
 
-    def inactive_designations(self, concept: Concept) -> Sequence[Designation]:
-        """Return nothing."""
-        return ()
-
     def preferred(self, concept: Concept, languages: Sequence[str]) -> Designation | None:
         """Return the display where English is wanted."""
         wanted = {one.partition("-")[0] for one in languages}
         return self.designations(concept)[0] if "en" in wanted else None
-
-    def process_note(self, concept: Concept) -> str | None:
-        """Return nothing: all of a code was checked."""
-        return None
-
-    def definition(self, concept: Concept) -> str | None:
-        """Return nothing: the display says it all."""
-        return None
 
     def concept_properties(self, concept: Concept) -> Sequence[PropertyValue]:
         """Return the codes of the axes, as their lists have them."""
@@ -260,14 +167,6 @@ class IrmaProvider:
             coding = as_json(Coding(axis.system, code, text, self._version))
             found.append(PropertyValue(axis.value, "Coding", coding))
         return found
-
-    def extensions(self, concept: Concept) -> Sequence[Mapping[str, Any]]:
-        """Return nothing."""
-        return ()
-
-    def status(self, concept: Concept) -> ConceptStatus:
-        """Return that a code may be used."""
-        return ConceptStatus()
 
     def parents(self, concept: Concept) -> Sequence[Concept]:
         """Return the codes that are one level less specific on one axis."""
@@ -326,107 +225,3 @@ class IrmaProvider:
             for one in within.iterate()
             if wanted in one.code or wanted in str(self.display(one)).casefold()
         )
-
-
-# -- the map ---------------------------------------------------------------------------------------
-
-
-def concept_map_head(version: str) -> Json:
-    """Return the ConceptMap of whole codes, which says that its answers are computed."""
-    return {
-        "resourceType": "ConceptMap",
-        "id": _ID,
-        "extension": [COMPUTED],
-        "url": f"{CONCEPT_MAPS}{_ID}",
-        "version": version,
-        "name": "Irma",
-        "title": "IRMA code to SNOMED CT and DICOM, computed",
-        "status": "active",
-        "experimental": False,
-        "publisher": PUBLISHER,
-        "description": (
-            "An algorithmic map: $translate takes a whole code TTTT-DDD-AAA-BBB apart and asks the"
-            " map of each axis. Body structures come first; side and projection are products; a"
-            " target of another kind (modality, plane, posture, body system) has a category. A"
-            " whole code says more than any of its targets."
-        ),
-        "copyright": _LICENSE,
-        "sourceScopeUri": "https://w3id.org/bodysite/ValueSet/irma",
-    }
-
-
-class IrmaMap:
-    """The map from whole codes; see `api.tx.maps.BuiltinMap`."""
-
-    def __init__(self, codes: CodeReader, version: str) -> None:
-        self._codes = codes
-        self.url: str | None = f"{CONCEPT_MAPS}{_ID}"
-        self.version: str | None = version
-        self.targets = frozenset({SNOMED, DICOM})
-
-    def leads(self, source: str, target: str | None) -> bool:
-        """Return whether the map leads from `source` to `target` (`None`: any)."""
-        return source == IRMA and (target is None or target in self.targets)
-
-    def asked(self, dependencies: Mapping[str, Any], *, alone: bool) -> IrmaMap:
-        """Return the map: no request changes it."""
-        return self
-
-    def forward(self, coding: Coding, target: str | None) -> Found:
-        """Return what the axes of a code say: body structures first, then all else."""
-        if not self.leads(coding.system, target):
-            return Found(reason=f"the ConceptMap does not map from '{coding.system}'")
-        versions = embedded_lists().versions
-        if coding.version not in (None, *versions):
-            held = "' or '".join(versions)
-            return Found(reason=f"version '{coding.version}' is not mapped; expected '{held}'")
-        why_not = _problem(coding)
-        if why_not is not None:
-            return Found(reason=why_not)
-        reading = self._codes.read(IRMA, coding.code, coding.version)
-        matched = [
-            self._match(one, reading)
-            for one in (*reading.targets, *reading.others)
-            if target in (None, one.system)
-        ]
-        return found_of(
-            matched, [], reading.reason or f"'{coding.code}' says nothing of '{target}'"
-        )
-
-    def reverse(self, coding: Coding, source: str | None) -> Found:
-        """Return nothing: the axes lead back, each for itself."""
-        return Found()
-
-    def _match(self, one: MappedTarget, reading: CodeReading) -> Match:
-        equivalence = _WIDER if one.predicate in {EXACT, BROAD} else RELATED_TO
-        view = reading.view if one.category is None else None
-        return Match(
-            as_json(Coding(one.system, one.code, one.display or None)),
-            RELATIONSHIP[equivalence],
-            equivalence,
-            join_canonical(self.url or "", self.version),
-            products_of(one.laterality, view),
-            properties=category_of(one.category),
-            confidence=one.confidence,
-            comments=tuple(_comments(one.rows, reading.evidence)),
-        )
-
-
-def _problem(coding: Coding) -> str | None:
-    """Return why a whole code is none; a code without hyphens may be of the anatomical axis."""
-    if not is_whole(coding.code):
-        return None
-    try:
-        embedded_lists().of(coding.version).check(IrmaCode.parse(coding.code))
-    except IdentifierError as error:
-        return str(error)
-    return None
-
-
-def _comments(rows: Sequence[str], evidence: Iterable[Evidence]) -> Iterable[str]:
-    """Yield the rows of a target, with the axis and the code that they were found by."""
-    for one in evidence:
-        if one.rows and one.rows == tuple(rows):
-            yield f"{', '.join(rows)} ({one.source.rpartition('-')[2]} {' '.join(one.words)})"
-            return
-    yield from rows

@@ -2,8 +2,8 @@
 
 Each gives `Match`es for a code, forward or reverse, or a reason why it has none. What the match of
 a reverse translation says is read from the code that was asked, so its relationship is turned
-round. The maps that come with Bodysite are in `api.tx.table_maps`, `api.tx.irma` and
-`api.tx.header_words`.
+round. The maps that come with Bodysite are in `api.tx.table_maps`, `api.tx.irma_map`
+and `api.tx.header_words`.
 """
 
 from __future__ import annotations

@@ -247,3 +247,41 @@ class CodeSystemProvider(Protocol):
 
     def search(self, text: str, within: Selection, languages: Sequence[str]) -> Selection:
         """Return the concepts of `within` whose names fit what a user typed, best first."""
+
+
+class PlainProvider:
+    """What most code systems say nothing of; a provider overrides what its own has to say."""
+
+    @property
+    def version_label(self) -> str | None:
+        """Nothing: the version needs no words."""
+        return None
+
+    @property
+    def unclosed_reason(self) -> str | None:
+        """Nothing: every code can be listed."""
+        return None
+
+    def why_unknown(self, code: str) -> str | None:
+        """Return nothing: there is no more to say than that the code is not there."""
+        return None
+
+    def inactive_designations(self, concept: Concept) -> Sequence[Designation]:
+        """Return nothing: no name was withdrawn."""
+        return ()
+
+    def process_note(self, concept: Concept) -> str | None:
+        """Return nothing: all of a code was checked."""
+        return None
+
+    def definition(self, concept: Concept) -> str | None:
+        """Return nothing: concepts are not defined."""
+        return None
+
+    def extensions(self, concept: Concept) -> Sequence[Mapping[str, Any]]:
+        """Return nothing: concepts have no extensions."""
+        return ()
+
+    def status(self, concept: Concept) -> ConceptStatus:
+        """Return that every code may be used."""
+        return ConceptStatus()

@@ -19,6 +19,7 @@ from api.tx.provider import (
     Content,
     Designation,
     Json,
+    PlainProvider,
     PropertyDefinition,
     PropertyValue,
     Selection,
@@ -37,7 +38,7 @@ class _Tree:
     folded: Mapping[str, Node]
 
 
-class ResourceProvider:
+class ResourceProvider(PlainProvider):
     """The provider of a CodeSystem resource in R5 form.
 
     Concepts come in the order of the resource, each before those inside it.
@@ -126,16 +127,6 @@ class ResourceProvider:
         """Whether concepts lie inside or below others."""
         return any(node.parents for node in self._nodes.values())
 
-    @property
-    def version_label(self) -> str | None:
-        """Nothing: versions of resources need no words."""
-        return None
-
-    @property
-    def unclosed_reason(self) -> str | None:
-        """Nothing: every code is listed."""
-        return None
-
     # One concept
 
     def find(self, code: str) -> Concept | None:
@@ -143,10 +134,6 @@ class ResourceProvider:
         tree = self._whole()
         node = tree.nodes.get(code) or tree.folded.get(code.lower())
         return node.handle if node else None
-
-    def why_unknown(self, code: str) -> str | None:
-        """Return nothing: there is no more to say than that the code is not there."""
-        return None
 
     def display(self, concept: Concept) -> str | None:
         """Return the display."""
@@ -164,10 +151,6 @@ class ResourceProvider:
     def preferred(self, concept: Concept, languages: Sequence[str]) -> Designation | None:
         """Return the display or designation in the first of `languages` that has one."""
         return first_in(self.designations(concept), languages)
-
-    def process_note(self, concept: Concept) -> str | None:
-        """Return nothing: a listed code is known wholly."""
-        return None
 
     def definition(self, concept: Concept) -> str | None:
         """Return the definition."""

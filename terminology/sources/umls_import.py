@@ -12,6 +12,7 @@ misuse stays blocked, and a shifted pair stays refused, whatever MRCONSO says.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -410,7 +411,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         problem = RowProblem(path.name, 1, "file", f"no file in {path.parent}", "an RRF file")
         raise TableError([problem]) from None
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         problem = RowProblem(path.name, 1, "file", "no whole gzip file", "an RRF file")
         raise TableError([problem]) from None
 

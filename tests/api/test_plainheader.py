@@ -213,6 +213,7 @@ def test_nothing_is_read_that_the_list_does_not_name(monkeypatch):
             "PrimaryAnatomicStructureModifierSequence",
             "ScheduledProcedureStepDescription",
             "ScheduledProtocolCodeSequence",
+            "EquivalentCodeSequence",
         )
     }
     assert asked - nested <= known

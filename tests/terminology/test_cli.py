@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -469,6 +470,57 @@ def test_a_wrong_command_decides_nothing(run, site, arguments, message):
     assert not site.exists()
 
 
+def test_what_is_not_there_is_no_empty_list(run, site):
+    for command in ("log", "review"):
+        status, out, err = run("mappings", command)
+        assert (status, out) == (2, "")
+        assert "there is no such folder" in err
+    assert not site.exists()
+
+
+def test_a_report_is_not_written_over(run, site, tmp_path):
+    report = tmp_path / "report.csv"
+    report.write_text("field,value,code,confidence\nBodyPartExamined,QWX,,\n")
+    status, _, err = run("mappings", "review", "--report", str(report), "--out", str(report))
+    assert status == 2
+    assert "is the report itself" in err
+    assert "decision" not in report.read_text()
+
+
+@pytest.mark.parametrize(("stop", "status"), [(EOFError, 0), (KeyboardInterrupt, 130)])
+def test_a_review_that_is_stopped_keeps_what_was_decided(
+    run, site, tmp_path, monkeypatch, stop, status
+):
+    report = tmp_path / "report.csv"
+    report.write_text("field,value,code,confidence,method\n,QWX,,,\n,QWY,,,\n")
+    answers = iter(["72696002", ""])
+
+    def typed(*_, **__):
+        try:
+            answer = next(answers, None)
+            if answer is None:
+                raise stop
+        except (EOFError, KeyboardInterrupt):
+            # As click.prompt does it.
+            raise click.Abort from None
+        return answer
+
+    monkeypatch.setattr("click.prompt", typed)
+    arguments = ("mappings", "review", "--report", str(report), "-i", *JANE)
+    found, out, _ = run(*arguments)
+    assert found == status
+    assert "1 decided." in out
+    assert "QWX" in run("mappings", "review")[1]
+
+
+def test_ctrl_c_ends_a_command_with_130(run, site, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("terminology.decisions.Decisions.log", interrupted)
+    assert run("mappings", "log")[::2] == (130, "Interrupted.\n")
+
+
 def test_nobody_decides_anonymously(run, site, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("BODYSITE_AUTHOR", raising=False)
@@ -512,6 +564,18 @@ def test_own_tables_are_exported(run, site):
     concept_map = json.loads(run("mappings", "export")[1])
     assert concept_map["resourceType"] == "ConceptMap"
     assert concept_map["group"][0]["element"][0]["target"][0]["code"] == "72696002"
+
+
+def test_the_shipped_header_words_are_exported_where_they_are_named(run, monkeypatch):
+    monkeypatch.delenv("BODYSITE_MAPPINGS", raising=False)
+    lines = run("mappings", "export", "--format", "csv", "--table", "header-words")[1].splitlines()
+    rows = list(csv.DictReader(lines))
+    assert {row["table"] for row in rows} == {"header-words"}
+    assert ("Knie", "72696002") in {(row["code"], row["sct"]) for row in rows}
+    status, _, err = run("mappings", "export", "--table", "header-word")
+    assert status == 2
+    assert "expected one of" in err
+    assert "header-words" in err
 
 
 def test_export_of_nothing_is_refused(run, site):

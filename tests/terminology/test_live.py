@@ -244,3 +244,13 @@ def test_language_models_are_told_of_a_decision(live, decide, clock):
     decide("QWX", "72696002")
     clock.tick()
     assert [site["code"] for site in asked()] == ["72696002"]
+
+
+def test_a_decided_value_takes_the_shipped_vocabulary_over(tmp_path, decide):
+    before = load_terminology()
+    decide("XR KGX", "72696002")
+    after = before.decided_by(LocalMappings.read(tmp_path))
+    assert after.text.words.sites is before.text.words.sites
+    assert [site.code for site in after.text.read("xr_kgx").sites] == ["72696002"]
+    assert before.text.read("XR KGX").sites == ()
+    assert after.decided_by(LocalMappings()).text.read("XR KGX").sites == ()

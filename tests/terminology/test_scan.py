@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
+from terminology import scan_report
 from terminology.annotation import Method
 from terminology.decisions import Decisions
 from terminology.library import Terminology, load_terminology
 from terminology.local import LocalMappings
 from terminology.proposals import Proposal, Rules
 from terminology.scan import ATTRIBUTES, HeaderValues, Inventory
+from terminology.scan_answers import answer_of
 from terminology.scan_html import page
-from terminology.scan_report import COLUMNS, answer, is_open, report_of, summary
+from terminology.scan_report import COLUMNS, is_open, report_of, summary
 from terminology.suggestions import Companion, Suggestions
 
 
@@ -173,7 +175,7 @@ def test_an_inventory_survives_being_saved(rows):
     ],
 )
 def test_what_a_value_says(library, keyword, value, code, side, view):
-    found = answer(library, keyword, value)
+    found = answer_of(library, keyword, value)
     assert (found.sites[0].code if found.sites else None) == code
     assert found.laterality == side
     assert (found.view.code if found.view else None) == view
@@ -374,3 +376,14 @@ def test_any_value_has_suggestions_or_none(value):
     library = load_terminology()
     for one in Suggestions(library.text.words, library.graph).of(value[:40]):
         assert one.code in library.graph
+
+
+def test_only_the_most_frequent_open_values_have_suggestions(monkeypatch):
+    monkeypatch.setattr(scan_report, "SUGGESTED", 1)
+    inventory = Inventory()
+    for value, images in (("femurzz qqw", 5), ("schulterzz qqqw wwx", 9)):
+        inventory.add((("StudyDescription", value),), rows=images, images=images)
+    report = report_of(inventory, load_terminology())
+    suggested = {row.value: bool(row.suggestions) for row in report.rows}
+    assert suggested == {"femurzz qqw": False, "schulterzz qqqw wwx": True}
+    assert report.unsuggested == 1

@@ -15,7 +15,8 @@ from terminology.words import HeaderWords
 
 LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 KNEE, HIP, HAND, ANKLE = "72696002", "24136001", "85562004", "70258002"
-SHOULDER, CHEST = "16982005", "816094009"
+SHOULDER, CHEST, FOOT, PELVIS = "16982005", "816094009", "56459004", "816092008"
+MANDIBLE, FACE = "91609006", "89545001"
 VALUES = Path(__file__).parents[1] / "data" / "header-values.tsv"
 
 
@@ -141,6 +142,8 @@ def test_what_was_not_examined_is_left_out(reader, value, code, reason):
         ("Hände bds.", BOTH, "beidseits"),
         ("T1 R", None, "a letter without a part"),
         ("R MLO", RIGHT, "a letter beside a view of the breast"),
+        ("genou comparatif", BOTH, "one side beside the other"),
+        ("Comparativo", None, "with an earlier examination"),
     ],
 )
 def test_sides(reader, value, side, reason):
@@ -225,6 +228,12 @@ def test_nothing_makes_the_reader_raise(reader, value):
         ("D epaule face", {SHOULDER: RIGHT}, RIGHT, "a side at the beginning"),
         ("mão e punho", None, None, "and, no left"),
         ("mão E", {HAND: LEFT}, LEFT, "left at the end"),
+        ("mama E MLO", {"76752008": LEFT}, LEFT, "left before a view"),
+        ("pé E", {FOOT: LEFT}, LEFT, "left of a foot"),
+        ("PÉ E TORNOZELO", None, None, "and, between two parts"),
+        ("QUADRIL D E BACIA", {HIP: RIGHT, PELVIS: None}, RIGHT, "and, behind a part and its side"),
+        ("joelho D e E", {KNEE: BOTH}, BOTH, "left behind the letter of the other side"),
+        ("Fracture col fémoral D: bassin, genou G", {PELVIS: None, KNEE: LEFT}, LEFT, "its side"),
         ("R. Smith knee", {KNEE: None}, None, "a letter of a name"),
         ("rodilla AP y L", {KNEE: None}, None, "a lateral view in Spanish"),
         ("X enkell", {ANKLE: None}, None, "as likely a letter too many"),
@@ -268,6 +277,16 @@ def test_which_side_is_of_which_part(reader, value, codes, side, reason):
         ("fracture ?hip", {HIP}, "a question alone"),
         ("Dr. van der Hand", set(), "a name with articles"),
         ("Slint på is", set(), "a short word with an accent"),
+        ("Fx 5th finger XR hand", {HAND}, "the complaint of a part with a number"),
+        ("fratura 5 metatarso, RX tornozelo", {ANKLE}, "the same in front of a comma"),
+        ("RX tornozelo fratura 5 metatarso", {ANKLE}, "the same behind the part"),
+        ("RX main D fracture 5e métacarpien", {HAND}, "the same with an ordinal and a side"),
+        ("Fracture col fémoral D: bassin + thorax", {PELVIS, CHEST}, "a complaint and a colon"),
+        ("Fractura tobillo I: rodilla D", {KNEE}, "the same, with a letter that may be and"),
+        ("Mandibule et face", {MANDIBLE, FACE}, "a part behind and"),
+        ("MANDIBULA E FACE", {MANDIBLE, FACE}, "the same, with a letter for and"),
+        ("joelho E face", {KNEE}, "a view behind a left knee"),
+        ("thorax profil et face", {CHEST}, "two views"),
         ("Clavicle and shoulder", {"51299004", SHOULDER}, "both are listed"),
         ("XR knee and ankle injury", {KNEE, ANKLE}, "both are examined"),
         ("Abdomen^AbdPelvis", {"818982008"}, "a combined region and its part"),

@@ -350,9 +350,11 @@ def test_mrmap_in_place_of_mrconso_is_refused(rrf: Rrf, embedded, shipped) -> No
 
 def test_a_gzip_file_that_is_none_is_refused(tmp_path: Path, embedded, shipped) -> None:
     path = tmp_path / "MRCONSO.RRF.gz"
-    path.write_bytes(b"C0000001|")
-    with pytest.raises(TableError, match="gzip"):
-        imported(embedded, shipped, path)
+    whole = gzip.compress(b"C0000001|" * 100)
+    for content in (b"C0000001|", whole[:-9], whole[:12] + b"\xff\xff" + whole[14:]):
+        path.write_bytes(content)
+        with pytest.raises(TableError, match="gzip"):
+            imported(embedded, shipped, path)
 
 
 def test_files_without_snomed_ct_leave_the_table_as_it_is(rrf: Rrf, tmp_path: Path) -> None:
