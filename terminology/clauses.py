@@ -249,7 +249,8 @@ def _is_part_at(items: Sequence[Item], place: int) -> bool:
 
 def _is_number(tokens: Tokens, item: Item) -> bool:
     if item.entry is None:
-        return tokens.folded[item.first].isdecimal()
+        token: str = tokens.folded[item.first]
+        return token.isdecimal()
     return item.entry.kind is Kind.ORDINAL
 
 
