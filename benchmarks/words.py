@@ -34,7 +34,7 @@ from api.output import as_json
 from api.phi import PhiGuard, PhiPolicy
 from terminology.columns import map_column
 from terminology.evaluation import read_observed
-from terminology.library import Terminology
+from terminology.library import Terminology, load_terminology
 from terminology.text import TextReader
 from terminology.words import HeaderWords
 
@@ -59,7 +59,7 @@ def main() -> None:
             "cores": os.cpu_count(),
         }
     )
-    terminology = Terminology.load()
+    terminology = load_terminology()
     values(terminology, chosen.values)
     misspelt(terminology, chosen.values // 4)
     column(terminology, 50 * chosen.values)
@@ -226,7 +226,7 @@ def archive(count: int) -> Iterator[bytes]:
 
 def fresh(terminology: Terminology) -> TextReader:
     """Return a reader that has seen nothing yet."""
-    return TextReader(terminology.text.words, terminology.graph)
+    return TextReader(terminology.text.words, terminology.graph, like=terminology.text)
 
 
 def measured(terminology: Terminology, *ways: Callable[[TextReader], object]) -> list[float]:

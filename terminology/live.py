@@ -18,7 +18,7 @@ from typing import Final
 
 from terminology.errors import BodySiteError, TableError
 from terminology.graph import BodyStructureGraph
-from terminology.library import Terminology, load_terminology
+from terminology.library import Terminology, keep, load_terminology
 from terminology.local import LocalMappings
 from terminology.release.index import ReleaseIndex
 from terminology.settings import HeaderSettings
@@ -92,6 +92,7 @@ class LiveTerminology:
         self._looked = clock()
         self._signature: _Signature | None = None if folder is None else _signature(folder)
         self.latest = terminology or self._load()
+        keep()
         self.state = _state(self.latest)
         self._listeners: list[Callable[[Terminology], None]] = []
 

@@ -118,11 +118,12 @@ def test_the_console_shows_what_the_commands_print(
 
 def test_the_snippets_run_in_order(tmp_path: Path) -> None:
     snippets = blocks("python")
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     source = "\n".join(snippets)
     checks = """
 assert library.graph.subsumes("61685007", "72696002")
 assert library.text.read("KNIE_LI").sites[0].code == "72696002"
+assert found["code"].tolist() == ["85562004", "816094009", "85562004"]
 assert annotation.examined[0].site.display == "Abdomen"
 assert app.title == "Bodysite"
 store.close()
