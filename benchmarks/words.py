@@ -103,27 +103,13 @@ def values(terminology: Terminology, count: int) -> None:
     phrases = [" ".join(key) for key in terminology.text.words.sites]
     few = given[:200]
 
-    def ours(reader: TextReader) -> object:
-        return [reader.read(value) for value in given]
-
     def theirs(_: TextReader) -> object:
         return [
             process.extractOne(value.lower(), phrases, scorer=fuzz.WRatio, score_cutoff=80)
             for value in few
         ]
 
-    mine, other = measured(terminology, ours, theirs)
-    reader = fresh(terminology)
-    show(
-        {
-            "benchmark": "values never seen",
-            "values": len(given),
-            "answered": sum(bool(reader.read(value).sites) for value in given),
-            "values_per_second": round(len(given) / mine),
-            "rapidfuzz_extractOne_values_per_second": round(len(few) / other),
-            "ratio": round((other / len(few)) / (mine / len(given)), 1),
-        }
-    )
+    reading(terminology, "values never seen", given, few, theirs)
 
 
 def misspelt(terminology: Terminology, count: int) -> None:
@@ -132,17 +118,29 @@ def misspelt(terminology: Terminology, count: int) -> None:
     known = list(terminology.text.words.fuzzy_words)
     few = given[:500]
 
-    def ours(reader: TextReader) -> object:
-        return [reader.read(value) for value in given]
-
     def theirs(_: TextReader) -> object:
         return [process.extractOne(value, known, score_cutoff=80) for value in few]
+
+    reading(terminology, "values that are misspelt", given, few, theirs)
+
+
+def reading(
+    terminology: Terminology,
+    name: str,
+    given: list[str],
+    few: list[str],
+    theirs: Callable[[TextReader], object],
+) -> None:
+    """Measure and show our reading of `given` beside `theirs`, rapidfuzz over a `few` of them."""
+
+    def ours(reader: TextReader) -> object:
+        return [reader.read(value) for value in given]
 
     mine, other = measured(terminology, ours, theirs)
     reader = fresh(terminology)
     show(
         {
-            "benchmark": "values that are misspelt",
+            "benchmark": name,
             "values": len(given),
             "answered": sum(bool(reader.read(value).sites) for value in given),
             "values_per_second": round(len(given) / mine),

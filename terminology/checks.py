@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from terminology import sssom
 from terminology.crosswalk import crosswalk_tables
+from terminology.entries import Kind
 from terminology.errors import RowProblem, TableError
 from terminology.evaluation import OBSERVED_TABLE, read_observed
 from terminology.graph import BodyStructureGraph
@@ -28,14 +29,7 @@ from terminology.structures import (
     read_model,
 )
 from terminology.tables import Row, numbered_lines, read_rows
-from terminology.words import (
-    REGIONS_TABLE,
-    TOKENS_TABLE,
-    VIEWS_TABLE,
-    WORDS_TABLE,
-    HeaderWords,
-    Kind,
-)
+from terminology.words import REGIONS_TABLE, TOKENS_TABLE, VIEWS_TABLE, WORDS_TABLE, HeaderWords
 
 if TYPE_CHECKING:
     from terminology.library import Terminology

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from terminology.entries import Entry, Kind
 from terminology.items import Item
 from terminology.sides import CONJUNCTIONS
 from terminology.tokens import Tokens
-from terminology.words import Entry, Kind
 
 # Stands where an item was that says nothing of the examination.
 LEFT_OUT: Final = Entry(Kind.NOISE, "", "")

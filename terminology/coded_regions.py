@@ -18,8 +18,9 @@ from terminology.annotation import Evidence, HeaderStatement, Method, Site, Text
 from terminology.concept import Laterality, View
 from terminology.elements import Elements, tag_text
 from terminology.settings import HeaderSettings
+from terminology.sides import common_side
 from terminology.sources.dicom import AnatomyCodes, Assurance, CodedConcept, CodedEntry
-from terminology.text import TextReader, common_side
+from terminology.text import TextReader
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from terminology.entries import Kind
 from terminology.items import Item
 from terminology.tokens import Tokens
-from terminology.words import Kind
 
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5}
 # What may stand between a number and its part: the "th" of "5 th finger".

@@ -134,11 +134,18 @@ class Crosswalk:
         `subject_source_version` where the table holds for one version only. Of several tables of
         one version, the first that decides a code decides it alone. A table of literal mappings
         (DICOM body part words) is looked up by its strings, in any case.
+    local
+        A site's own tables; they come before all others.
     """
 
-    def __init__(self, mapping_sets: Iterable[MappingSet | MappingFile]) -> None:
+    def __init__(
+        self,
+        mapping_sets: Iterable[MappingSet | MappingFile],
+        local: Iterable[MappingSet] = (),
+    ) -> None:
+        self._shipped = tuple(mapping_sets)
         by_source: dict[str, dict[str | None, list[MappingSet | MappingFile]]] = defaultdict(dict)
-        for mapping_set in mapping_sets:
+        for mapping_set in (*local, *self._shipped):
             system = str(mapping_set.metadata["subject_source"])
             version = mapping_set.metadata.get("subject_source_version")
             by_source[system].setdefault(str(version) if version else None, []).append(mapping_set)
@@ -164,7 +171,7 @@ class Crosswalk:
             There are no tables, or the metadata of some cannot be read.
         """
         folder = folder or mappings_folder()
-        tables: list[MappingSet | MappingFile] = list(local)
+        tables: list[MappingSet | MappingFile] = []
         problems: list[RowProblem] = []
         paths = crosswalk_tables(folder)
         if not paths:
@@ -178,7 +185,14 @@ class Crosswalk:
                 problems.extend(error.problems)
         if problems:
             raise TableError(problems)
-        return cls(tables)
+        return cls(tables, local)
+
+    def decided_by(self, local: Iterable[MappingSet]) -> Crosswalk:
+        """Return this crosswalk with `local` in the place of a site's own tables.
+
+        The shipped tables are shared: what was read of them is not read again.
+        """
+        return Crosswalk(self._shipped, local)
 
     @property
     def systems(self) -> tuple[str, ...]:

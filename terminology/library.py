@@ -79,14 +79,16 @@ class Terminology:
         TableError
             A table has bad rows, or one of `local` names what `graph` does not hold.
         """
+        local = local or LocalMappings()
         with _collector_paused():
+            crosswalk = Crosswalk.load(folder, local.tables)
             words = HeaderWords.load(folder)
-            return cls._over(graph, words, folder, local or LocalMappings(), settings)
+            return cls._over(graph, crosswalk, words, folder, local, settings)
 
     def decided_by(self, local: LocalMappings, folder: Path | None = None) -> Terminology:
         """Return this terminology with the tables of `local` in the place of its own local ones.
 
-        The shipped vocabulary, which came from `folder`, is not read again. A decision about a
+        The shipped tables, which came from `folder`, are not read again. A decision about a
         whole value costs little; a word of the site's own makes the indexes anew.
 
         Raises
@@ -94,14 +96,16 @@ class Terminology:
         TableError
             A table of `local` names what the graph does not hold.
         """
+        crosswalk = self.crosswalk.decided_by(local.tables)
         words = self.text.words.shipped or self.text.words
         with _collector_paused():
-            return self._over(self.graph, words, folder, local, self.settings, self.text)
+            return self._over(self.graph, crosswalk, words, folder, local, self.settings, self.text)
 
     @classmethod
     def _over(
         cls,
         graph: BodyStructureGraph,
+        crosswalk: Crosswalk,
         words: HeaderWords,
         folder: Path | None,
         local: LocalMappings,
@@ -109,7 +113,6 @@ class Terminology:
         like: TextReader | None = None,
     ) -> Terminology:
         settings = settings or HeaderSettings()
-        crosswalk = Crosswalk.load(folder, local.tables)
         if problems := [*local.problems(graph, words.views)]:
             raise TableError(problems)
         if local.decisions is not None:
@@ -137,17 +140,6 @@ def _collector_paused() -> Iterator[None]:
         gc.enable()
 
 
-def keep() -> None:
-    """Tell the garbage collector that everything there is now stays until the process ends.
-
-    A vocabulary is half a million values that never become garbage; each full collection would
-    walk over all of them, and reading a value would take twice as long. To be called once, after
-    the first load: what is garbage in a cycle by now is not freed any more.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 @lru_cache(maxsize=4)
 def load_terminology(
     release: Path | None = None, mappings: Path | None = None, settings: Path | None = None
@@ -167,10 +159,8 @@ def load_terminology(
     SettingsError
         `settings` cannot be read, or sets what there is not.
     """
-    found = Terminology.load(
+    return Terminology.load(
         release=None if release is None else ReleaseIndex.open(release),
         local=None if mappings is None else LocalMappings.read(mappings),
         settings=None if settings is None else HeaderSettings.read(settings),
     )
-    keep()
-    return found

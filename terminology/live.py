@@ -18,7 +18,7 @@ from typing import Final
 
 from terminology.errors import BodySiteError, TableError
 from terminology.graph import BodyStructureGraph
-from terminology.library import Terminology, keep, load_terminology
+from terminology.library import Terminology, load_terminology
 from terminology.local import LocalMappings
 from terminology.release.index import ReleaseIndex
 from terminology.settings import HeaderSettings
@@ -84,15 +84,15 @@ class LiveTerminology:
         terminology: Terminology | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._graph = graph
         self._folder = folder
-        self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
         self._looked = clock()
         self._signature: _Signature | None = None if folder is None else _signature(folder)
-        self.latest = terminology or self._load()
-        keep()
+        if terminology is None:
+            local = None if folder is None else LocalMappings.read(folder)
+            terminology = Terminology.over(graph, local=local, settings=settings)
+        self.latest = terminology
         self.state = _state(self.latest)
         self._listeners: list[Callable[[Terminology], None]] = []
 
@@ -185,10 +185,6 @@ class LiveTerminology:
         if problem != before.problem:
             logger.error("mappings not read again, the former ones stay: %s", problem[0])
         self.state = MappingsState(before.loaded, before.decisions, before.tables, problem)
-
-    def _load(self) -> Terminology:
-        local = None if self._folder is None else LocalMappings.read(self._folder)
-        return Terminology.over(self._graph, local=local, settings=self._settings)
 
 
 def _signature(folder: Path) -> _Signature:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from terminology.words import FUZZY_FROM, Entry, HeaderWords, Kind
+from terminology.entries import Entry, Kind
+from terminology.words import FUZZY_FROM, HeaderWords
 
 if TYPE_CHECKING:
     from collections.abc import Container

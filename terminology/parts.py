@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from terminology.clauses import LEFT_OUT, ROMANCE, joined_by_and
 from terminology.concept import Laterality
 from terminology.counting import digit_named, numbers_beside
+from terminology.entries import Entry, Kind
 from terminology.items import (
     JOINED,
     LETTER_ONCE,
@@ -22,7 +23,7 @@ from terminology.items import (
 from terminology.mending import Mender
 from terminology.sides import BREAST, BREAST_VIEWS, CONJUNCTIONS, Mention, common_side
 from terminology.tokens import Tokens
-from terminology.words import Entry, HeaderWords, Kind
+from terminology.words import HeaderWords
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph

@@ -28,8 +28,9 @@ from terminology.attributes import (
     VIEW_POSITION,
 )
 from terminology.elements import BROKEN, Elements, tag_of
+from terminology.entries import Kind
 from terminology.folding import fold, spell_out
-from terminology.words import HeaderWords, Kind
+from terminology.words import HeaderWords
 
 CODED: Final = (*ANATOMY, *PROCEDURE_CODES, VIEW_CODES)
 _IN_REQUEST: Final = ("ScheduledProcedureStepDescription", "RequestedProcedureDescription")

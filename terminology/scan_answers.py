@@ -17,13 +17,13 @@ from terminology.attributes import (
     REQUEST,
 )
 from terminology.concept import Laterality, View
+from terminology.entries import Entry, Kind
 from terminology.instance import is_modality
 from terminology.scan import (
     CODED,
     Combination,
 )
 from terminology.wholes import LOCAL_PREFIX
-from terminology.words import Entry, Kind
 
 if TYPE_CHECKING:
     from terminology.library import Terminology
@@ -64,21 +64,16 @@ def answer_of(
         found = [one for one in reading.statements if one.keyword == keyword]
         if not found:
             return ScanAnswer()
-        return _of_statement(found[0], Method.CODE)
+        return _of_statement(found[0])
     if tag_for_keyword(keyword) is None:
         text = library.text.read(value, modality=modality)
         return ScanAnswer(text.sites, text.laterality, text.view, text.evidence, text.method)
-    statement = library.header.read_value(keyword, value, modality)
-    return _of_statement(
-        statement, library.text.read(value, modality=modality, field=keyword).method
-    )
+    return _of_statement(library.header.read_value(keyword, value, modality))
 
 
-def _of_statement(statement: HeaderStatement, otherwise: Method | None) -> ScanAnswer:
-    """Return the answer of a statement; one that does not say how it was found, `otherwise`."""
+def _of_statement(statement: HeaderStatement) -> ScanAnswer:
+    """Return the answer of a statement; what rests on a site's own row is a decision."""
     method = statement.method
-    if method is None and statement.sites:
-        method = otherwise or Method.EXACT
     if any(ref.startswith(LOCAL_PREFIX) for one in statement.evidence for ref in one.rows):
         method = Method.DECISION
     return ScanAnswer(

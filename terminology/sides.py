@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 
 from terminology.annotation import Site
 from terminology.concept import Laterality, View
+from terminology.entries import Entry, Kind
 from terminology.folding import fold
 from terminology.items import UNSPACED, Item, same_language
-from terminology.words import Entry, HeaderWords, Kind
+from terminology.words import HeaderWords
 
 # Cross-sectional and other modalities in which AP, axial or lateral name no projection.
 NO_PROJECTION: Final = frozenset({"CT", "MR", "PT", "NM", "US", "ST", "OCT", "IVUS", "SR"})

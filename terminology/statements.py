@@ -36,14 +36,16 @@ from terminology.coded_regions import (
 from terminology.concept import Coding, Laterality, View
 from terminology.crosswalk import DICOM_BODY_PART, Crosswalk
 from terminology.elements import Elements, tag_of, tag_text
+from terminology.entries import Kind
 from terminology.errors import DicomError
 from terminology.patient import is_animal
 from terminology.settings import HeaderSettings
+from terminology.sides import BREAST, BREAST_VIEWS, NO_PROJECTION
 from terminology.sources.body_part import ANIMALS_ONLY, term_flags
 from terminology.sources.dicom import AnatomyCodes
 from terminology.tables import Row
-from terminology.text import BREAST, BREAST_VIEWS, NO_PROJECTION, TextReader
-from terminology.words import Kind, lookup_view
+from terminology.text import TextReader
+from terminology.words import lookup_view
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph

@@ -17,9 +17,10 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import JaroWinkler
 
 from terminology import sssom
+from terminology.entries import Entry, Kind
 from terminology.folding import fold, tokens_of
 from terminology.mapping import SemanticMapping
-from terminology.words import Entry, HeaderWords, Kind
+from terminology.words import HeaderWords
 
 if TYPE_CHECKING:
     from terminology.graph import BodyStructureGraph

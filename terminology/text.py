@@ -29,11 +29,13 @@ from terminology.mending import Mender
 from terminology.parts import PartReader, implied_modality
 from terminology.phrases import PhraseFinder
 from terminology.settings import HeaderSettings
-from terminology.sides import BREAST as BREAST
-from terminology.sides import BREAST_VIEWS as BREAST_VIEWS
-from terminology.sides import NO_PROJECTION as NO_PROJECTION
-from terminology.sides import Mention, Projection, Side, SideReader
-from terminology.sides import common_side as common_side
+from terminology.sides import (
+    Mention,
+    Projection,
+    Side,
+    SideReader,
+    common_side,
+)
 from terminology.tokens import LONGEST_VALUE, Tokens
 from terminology.wholes import WholeValue
 from terminology.words import HeaderWords

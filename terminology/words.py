@@ -18,15 +18,9 @@ from typing import Final
 
 from terminology import sssom
 from terminology.concept import Laterality, View
-from terminology.entries import Entry as Entry
-from terminology.entries import Kind as Kind
-from terminology.entries import Level
-from terminology.entries import Region as Region
+from terminology.entries import Entry, Kind, Level, Region
 from terminology.errors import RowProblem, TableError
-from terminology.folding import LAST_ACCENTED, without_articles
-from terminology.folding import fold as fold
-from terminology.folding import spell_out as spell_out
-from terminology.folding import tokens_of as tokens_of
+from terminology.folding import LAST_ACCENTED, fold, spell_out, tokens_of, without_articles
 from terminology.identifiers import sctid_problem
 from terminology.mapping import MappingSet, SemanticMapping
 from terminology.numbered import NumberedParts

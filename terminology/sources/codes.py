@@ -20,7 +20,7 @@ from terminology.sources.unifesp import UnifespLabels, read_unifesp
 if TYPE_CHECKING:
     from terminology.concept import View
     from terminology.crosswalk import Crosswalk
-    from terminology.words import Region
+    from terminology.entries import Region
 
 # The names that commands take.
 SYSTEMS: Final = {

@@ -21,8 +21,8 @@ from terminology.mapping import EXACT
 from terminology.sources.reading import CodeReading
 
 if TYPE_CHECKING:
+    from terminology.entries import Region
     from terminology.mapping import MappingSet
-    from terminology.words import Region
 
 # A list of labels is short; a longer string is no list of labels.
 LONGEST_STRING: Final = 512

@@ -147,3 +147,13 @@ def test_the_first_table_that_decides_a_code_decides_it_alone():
     second = crosswalk.translate(Coding(source, "2")).targets[0]
     assert (second.system, second.code) == (DICOM, "CT")
     assert [one.coding.code for one in crosswalk.reverse("CT", target_system=DICOM)] == ["2"]
+
+
+def test_a_sites_tables_are_exchanged_and_the_shipped_ones_kept():
+    shipped = Crosswalk([_table("shipped", None, _row("1", "snomedct:40983000"))])
+    own = shipped.decided_by([_table("own", None, _row("1", "snomedct:85562004"))])
+    source = Coding("http://example.org/codes", "1")
+    assert [one.code for one in own.translate(source).targets] == ["85562004"]
+    assert [one.code for one in shipped.translate(source).targets] == ["40983000"]
+    again = own.decided_by([])
+    assert [one.code for one in again.translate(source).targets] == ["40983000"]

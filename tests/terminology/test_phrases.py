@@ -2,10 +2,11 @@
 
 import pytest
 
+from terminology.entries import Entry, Kind
 from terminology.misspellings import Misspellings
 from terminology.phrases import PhraseFinder
 from terminology.tokens import Tokens
-from terminology.words import Entry, HeaderWords, Kind
+from terminology.words import HeaderWords
 
 EN, DE, ES, IT = (frozenset({language}) for language in ("en", "de", "es", "it"))
 

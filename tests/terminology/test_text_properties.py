@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from terminology.entries import Kind
 from terminology.evaluation import read_observed
 from terminology.library import load_terminology
 from terminology.tokens import LONGEST_VALUE
-from terminology.words import Kind
 
 from .fuzzing import no_hang, rounds
 

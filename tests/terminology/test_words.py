@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from terminology.entries import Kind
 from terminology.errors import TableError
+from terminology.folding import fold, spell_out, tokens_of
 from terminology.graph import BodyStructureGraph
 from terminology.numbered import NUMBERED_TABLE
 from terminology.sssom import read
@@ -13,11 +15,7 @@ from terminology.words import (
     VIEWS_TABLE,
     WORDS_TABLE,
     HeaderWords,
-    Kind,
-    fold,
     lookup_view,
-    spell_out,
-    tokens_of,
 )
 
 PLAIN_TABLES = (
