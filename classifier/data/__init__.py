@@ -1,0 +1,1 @@
+"""Data sets: images with labels as concepts, read, checked, split and turned into targets."""

@@ -1,0 +1,1 @@
+"""Networks: backbones, heads that are coherent with the graph, losses, checkpoints."""

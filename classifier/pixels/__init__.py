@@ -1,0 +1,1 @@
+"""Image files of every kind → grey levels, by one path."""

@@ -1,0 +1,1 @@
+"""Training: configuration, presets, augmentation, the loop, resume, tuning."""
