@@ -36,11 +36,31 @@ if TYPE_CHECKING:
 
 # Name → where it is defined and what `--help` says of it.
 _ELSEWHERE: Final = {
+    "dataset": (
+        "classifier.dataset_cli",
+        "dataset",
+        "Report what the labels of image collections say, by concept and source.",
+    ),
+    "evaluate": (
+        "classifier.evaluate_cli",
+        "evaluate",
+        "Score a run or a model: figures with floors and intervals, pictures, one page.",
+    ),
+    "explain": (
+        "classifier.evaluate_cli",
+        "explain",
+        "Draw where in an image a model sees a label.",
+    ),
     "map": ("terminology.map_cli", "map_command", "Map header words or codes to body sites."),
     "mappings": (
         "terminology.mappings_cli",
         "mappings",
         "Check and export the mapping tables; decide about own words.",
+    ),
+    "predict": (
+        "classifier.evaluate_cli",
+        "predict",
+        "Ask a trained model about images, series and studies.",
     ),
     "scan": ("api.scan_cli", "scan", "Report the header values of an archive, and what is open."),
     "terminology": (
@@ -48,16 +68,28 @@ _ELSEWHERE: Final = {
         "terminology",
         "Build and ask releases: look up, compare, expand, search.",
     ),
+    "train": (
+        "classifier.train_cli",
+        "train",
+        "Train a model on image collections, from a preset or a file of settings.",
+    ),
+    "tune": (
+        "classifier.train_cli",
+        "tune",
+        "Compare optimisers, learning rates and preprocessing by cross-validation.",
+    ),
 }
 _PHI: Final = click.Choice(["keep", "hash", "drop"])
 _SALT_BYTES: Final = 32
 # 69536005 |Head|: what `serve` shows a search for; some of pydicom's files show one.
 _EXAMPLE: Final = "69536005"
-# What the extra `api` installs; `annotate --format json` and csv do without.
-_EXTRA: Final = frozenset(
-    {"fastapi", "fhir", "PIL", "prometheus_client", "pydantic", "pydantic_settings", "sqlalchemy"}
-    | {"starlette", "uvicorn"}
-)
+# What the extras install, by the name that is imported; `annotate --format json` and csv do
+# without any.
+_EXTRAS: Final = {
+    "api": "fastapi fhir prometheus_client pydantic pydantic_settings sqlalchemy starlette uvicorn",
+    "classifier": "cv2 imagehash matplotlib pandas sklearn tensorboard tomli_w torch torchvision",
+}
+_IN_BOTH: Final = "PIL"
 
 
 class _MainGroup(BodySiteGroup):
@@ -67,11 +99,16 @@ class _MainGroup(BodySiteGroup):
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _EXTRA:
+            package = (error.name or "").partition(".")[0]
+            extras = [name for name, packages in _EXTRAS.items() if package in packages.split()]
+            if package == _IN_BOTH:
+                module = _ELSEWHERE.get(ctx.invoked_subcommand or "", ("api",))[0]
+                extras = [module.partition(".")[0]]
+            if not extras:
                 raise
             misuse(
-                f"the package '{error.name}' is not installed; expected the extra 'api'."
-                " Install it: pip install 'bodysite[api]'."
+                f"the package '{error.name}' is not installed; expected the extra '{extras[0]}'."
+                f" Install it: pip install 'bodysite[{extras[0]}]'."
             )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
