@@ -1,0 +1,92 @@
+"""Text files of data sets, by line: UTF-8, with or without byte order mark, any line ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classifier.errors import DataSetError
+
+if TYPE_CHECKING:
+    from classifier.data.leftovers import Leftovers
+
+
+def read_text(path: Path) -> str:
+    """Return the text of `path`, line ends as they stand.
+
+    Raises
+    ------
+    DataSetError
+        The file is missing, or no UTF-8: the line is named.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataSetError(str(path), reason, "a text file", "Check the path.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataSetError(
+            f"{path}:{line}",
+            f"byte {data[error.start]:#04x} is no UTF-8",
+            "text in UTF-8",
+            "Save the file as UTF-8.",
+        ) from error
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of `path` that are not blank, with their number from 1.
+
+    Only a line feed ends a line: captions hold characters that end one for `str.splitlines`.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield number, line.rstrip("\r")
+
+
+def table_rows(
+    path: Path, needed: Sequence[str], leftovers: Leftovers, *, delimiter: str = ","
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows below the header line, by column in lower case, with their number from 1.
+
+    Cells have no blanks around them. A row with more or fewer cells than the header is counted
+    as broken.
+
+    Raises
+    ------
+    DataSetError
+        The file is missing, no UTF-8, or its header lacks a column of `needed`.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        if missing := [name for name in needed if name.lower() not in header]:
+            raise DataSetError(
+                f"{path}:1",
+                f"no column '{missing[0]}' among '{', '.join(header)}'",
+                f"the columns {', '.join(needed)}, parted by '{delimiter}'",
+                "Take the file as the data set has it.",
+            )
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            leftovers.rows += 1
+            if len(cells) != len(header):
+                where, what = leftovers.place(path, reader.line_num), f"{len(cells)} cells"
+                reason = "a row with the wrong number of cells"
+                leftovers.broken(where, reason, what, f"{len(header)} cells")
+                continue
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataSetError(
+            f"{path}:{reader.line_num}",
+            str(error),
+            "a row of a CSV file",
+            "Take the file as the data set has it.",
+        ) from error

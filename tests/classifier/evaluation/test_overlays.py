@@ -1,0 +1,63 @@
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+
+from classifier.evaluation.overlays import beside, explanation, overlay, place
+from classifier.evaluation.plots import png
+from classifier.preprocess.pipeline import Preprocessing
+
+SHAPES = [(64, 64), (90, 40), (40, 90), (200, 31), (300, 211)]
+
+
+def smooth(shape: tuple[int, int]) -> np.ndarray:
+    """Return uint8 (H, W): a bright blob at a quarter of the height and three of the width."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width]
+    squared = ((y / height - 0.25) / 0.12) ** 2 + ((x / width - 0.75) / 0.12) ** 2
+    return (255 * np.exp(-squared / 2)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fit", ["pad", "squash"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_the_network_was_shown_lies_back_on_the_image(shape, fit):
+    image = smooth(shape)
+    preprocessing = Preprocessing("A", size=128, fit=fit, channels=1)
+    seen = preprocessing.fit_image(image).astype(np.float32) / 255
+    placed = place(seen, shape, preprocessing)
+    assert placed.shape == shape
+    assert placed.dtype == np.float32
+    # A pixel or two of shift would make more on the flank of the blob.
+    assert np.abs(placed * 255 - image).max() < 20
+    assert np.abs(placed * 255 - image).mean() < 2
+
+
+def test_no_saliency_leaves_the_image_and_full_saliency_is_the_last_colour_of_plasma():
+    grey = smooth((30, 40))
+    nothing = overlay(grey, np.zeros((30, 40), np.float32))
+    assert (nothing == grey[..., None]).all()
+    full = overlay(grey, np.ones((30, 40), np.float32), strength=1)
+    yellow = np.rint(np.array(matplotlib.colormaps["plasma"](1.0)[:3]) * 255)
+    assert (full == yellow).all()
+    assert full.dtype == np.uint8
+
+
+def test_the_image_shows_through():
+    grey = np.zeros((4, 4), np.uint8)
+    grey[:, 2:] = 200
+    drawn = overlay(grey, np.full((4, 4), 0.5, np.float32))
+    assert (drawn[:, 3].astype(int) - drawn[:, 0] > 40).all()
+
+
+def test_panels_stand_in_a_row():
+    grey = smooth((50, 100))
+    row = beside(grey, np.repeat(grey[..., None], 3, axis=2), height=25, gap=4)
+    assert row.shape == (25, 104, 3)
+    assert np.array_equal(row[:, :50], row[:, 54:])
+
+
+def test_an_explanation_has_a_caption_of_any_script():
+    grey = smooth((60, 20))
+    figure = explanation(grey, overlay(grey, grey.astype(np.float32) / 255), "足 $p = 0.5$\nmore")
+    data = np.frombuffer(png(figure), np.uint8)
+    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape[0] > 200
