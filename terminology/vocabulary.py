@@ -14,7 +14,20 @@ from terminology.graph import BodyStructureGraph
 # What subsumes a label is a label of its own where it is a place in the body. "Bone" and "Joint
 # region" are kinds: a picture of a hand shows bones, whether or not the hand's concept says so.
 _BODY_REGION: Final = "52530000"
-_KINDS: Final = frozenset({"785818007"})  # |Joint region|
+# |Joint region|, |Joint|, |Digit|, |Subregion of trunk|
+_KINDS: Final = frozenset({"785818007", "39352004", "82680008", "420473002"})
+
+_BODY_SYSTEM: Final = "91689009"
+# A radiograph "of the ankle joint", as DICOM's Body Part Examined has it, shows what one "of the
+# ankle" shows: as a label, the joint of a joint region is that region.
+_REGION_OF_JOINT: Final = {
+    "16953009": "127949000",  # |Elbow joint|, |Elbow region|
+    "24136001": "29836001",  # |Hip joint|, |Hip|
+    "49076000": "72696002",  # |Knee joint|, |Knee|
+    "70258002": "344001",  # |Ankle joint|, |Ankle|
+    "74670003": "8205005",  # |Wrist joint|, |Wrist region|
+    "85537004": "16982005",  # |Glenohumeral joint|, |Shoulder|
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class LabelVocabulary:
         below: defaultdict[str, set[str]] = defaultdict(set)
         for code in given:
             for above in graph.ancestors_or_self(code):
-                if above == code or _is_place(graph, above):
+                if above == code or _is_region(graph, above):
                     below[above].add(code)
         alike: defaultdict[frozenset[str], list[str]] = defaultdict(list)
         for code, extension in below.items():
@@ -156,15 +169,22 @@ class LabelVocabulary:
         )
 
 
-def _is_place(graph: BodyStructureGraph, code: str) -> bool:
+def is_place(graph: BodyStructureGraph, code: str) -> bool:
     """Return whether `code` is a region of the body, and the code of today."""
     return (
         code not in _KINDS and _BODY_REGION in graph.ancestors(code) and graph.current(code) == code
     )
 
 
+def _is_region(graph: BodyStructureGraph, code: str) -> bool:
+    """Return whether `code` is a region and no tissue or organ of it, such as the bones there."""
+    return is_place(graph, code) and _BODY_SYSTEM not in graph.ancestors(code)
+
+
 def canonical(graph: BodyStructureGraph, code: str) -> tuple[str, Laterality | None]:
-    """Return the unsided code of today that `code` means, and its side.
+    """Return the code that `code` has as a label, and its side: unsided, of today, the region.
+
+    The joint of a joint region is that region: 70258002 |Ankle joint| is 344001 |Ankle|.
 
     Raises
     ------
@@ -172,4 +192,6 @@ def canonical(graph: BodyStructureGraph, code: str) -> tuple[str, Laterality | N
         `code` is not in the graph.
     """
     unsided, side = graph.unsided(graph.current(code))
-    return graph.current(unsided), side
+    today = graph.current(unsided)
+    region = _REGION_OF_JOINT.get(today, today)
+    return (region if region in graph else today), side

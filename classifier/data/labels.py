@@ -86,7 +86,8 @@ class Targets:
         sample is no part of that head's loss or score.
     present, known
         bool (N, V), for the columns of the vocabulary: `present` holds only where `known`. A
-        parent of what is present is present; a child of what is absent is absent.
+        parent of what is present is present (unknown where the source denies that it follows); a
+        child of what is absent is absent.
     """
 
     allowed: Mapping[Head, NDArray[np.bool_]]

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from terminology.annotation import RouterGroup
 from terminology.concept import Laterality
 
 # In `Declaration.exhaustive_over`: the source names every part that is in the frame.
 EVERYTHING: Final = "*"
+# What a reader of words or headers is less sure of is a misspelling, or has several meanings.
+SURE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Sample:
     licence: str | None = None
     part: str | None = None
     """The source's own division: ``train``, ``validation``, ``test``."""
+    router_group: RouterGroup | None = None
+    """Where the source states it; else it follows from `examined` and `age_years`."""
 
 
 @dataclass(frozen=True, slots=True)

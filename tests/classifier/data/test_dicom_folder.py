@@ -231,7 +231,9 @@ def test_progress_is_told_file_by_file(tmp_path: Path, terminology: Terminology)
     assert told == [(1, 2), (2, 2)]
 
 
-@pytest.mark.parametrize("options", [{"frames": 0}, {"slices": -1}, {"source": "NoKeyword"}, {}])
+@pytest.mark.parametrize(
+    "options", [{"frames": 0}, {"slices": -1}, {"source": "NoKeyword"}, {"source": "PatientID"}, {}]
+)
 def test_options_and_folders_that_make_no_sense_are_refused(
     tmp_path: Path, terminology: Terminology, options: dict[str, object]
 ) -> None:
