@@ -87,7 +87,8 @@ _EXAMPLE: Final = "69536005"
 # without any.
 _EXTRAS: Final = {
     "api": "fastapi fhir prometheus_client pydantic pydantic_settings sqlalchemy starlette uvicorn",
-    "classifier": "cv2 imagehash matplotlib pandas sklearn tensorboard tomli_w torch torchvision",
+    "classifier": "cv2 imagehash matplotlib pandas scipy sklearn tensorboard tomli_w torch"
+    " torchvision",
 }
 _IN_BOTH: Final = "PIL"
 

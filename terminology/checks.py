@@ -47,6 +47,7 @@ _CODES: Final[Mapping[str, Mapping[str, bool]]] = {
     "snomed-entire.tsv": {"structure": True},
     "seed-labels-corrected.tsv": {"right_code": True},
     OBSERVED_TABLE: {"sct": True, "also_acceptable": True},
+    "frame-neighbours.tsv": {"region": True, "other": True},
 }
 _SSSOM: Final = ".sssom.tsv"
 _SEPARATORS = re.compile(r"[+|]")

@@ -33,7 +33,7 @@ REGIONS_TABLE: Final = "header-combined-regions.tsv"
 VIEWS_TABLE: Final = "views.tsv"
 _TOKEN_COLUMNS: Final = ("kind", "token", "value", "language", "source")
 _REGION_COLUMNS: Final = ("parts", "parts_display", "region", "region_display", "source")
-_VIEW_COLUMNS: Final = (
+VIEW_COLUMNS: Final = (
     "phrase",
     "code",
     "display",
@@ -105,7 +105,7 @@ class HeaderWords:
         folder = folder or mappings_folder()
         words = cls()
         words._add_tokens(read_rows(folder / TOKENS_TABLE, _TOKEN_COLUMNS))
-        words._add_views(read_rows(folder / VIEWS_TABLE, _VIEW_COLUMNS))
+        words._add_views(read_rows(folder / VIEWS_TABLE, VIEW_COLUMNS))
         words.table = sssom.read(folder / WORDS_TABLE)
         for row in words.table.mappings:
             entry = _site_entry(row, WORDS_TABLE)

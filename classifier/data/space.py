@@ -17,6 +17,7 @@ from terminology.concept import BODY_STRUCTURE, Laterality
 from terminology.graph import BodyStructureGraph
 from terminology.tables import mappings_folder, read_rows
 from terminology.vocabulary import LabelVocabulary, canonical
+from terminology.words import VIEW_COLUMNS, VIEWS_TABLE
 
 # DICOM PS3.3 C.7.3.1.1.1: CR, DX and RG are one kind of picture, a projection radiograph, and
 # what of them a plain picture came from nobody knows. DX stands for them.
@@ -33,17 +34,6 @@ _ROUTER_REGIONS: Final = (
     "122495006",
     "122496007",
     "54735007",
-)
-_VIEW_COLUMNS: Final = (
-    "phrase",
-    "code",
-    "display",
-    "dicom",
-    "broader",
-    "laterality",
-    "when",
-    "language",
-    "source",
 )
 
 
@@ -235,7 +225,7 @@ def _with_broader(view: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def _views_table() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the broader view of each view that has one, and the display of each."""
-    rows = read_rows(mappings_folder() / "views.tsv", _VIEW_COLUMNS)
+    rows = read_rows(mappings_folder() / VIEWS_TABLE, VIEW_COLUMNS)
     broader = {row["code"]: row["broader"] for row in rows if row["broader"]}
     return broader, {row["code"]: row["display"] for row in rows}
 
