@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from terminology.annotation import Site
-from terminology.concept import View
+from terminology.annotation import RouterGroup, Site
+from terminology.concept import Laterality, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,17 @@ class Prediction:
 
     `examined` holds candidates, most probable first, and is empty when the model abstains;
     `visible` every site it sees. Each site carries a calibrated probability as its confidence.
+    The rest is `None` where the model has no such head or is not sure of an answer; `modality` is
+    a DICOM code of Modality.
     """
 
     model: str
     examined: tuple[Site, ...] = ()
     visible: tuple[Site, ...] = ()
     view: View | None = None
+    modality: str | None = None
+    laterality: Laterality | None = None
+    router: RouterGroup | None = None
 
 
 class Predictor(Protocol):

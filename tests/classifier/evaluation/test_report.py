@@ -52,6 +52,14 @@ def metrics(scores: Scores) -> dict:
 
 
 @pytest.fixture(scope="module")
+def small(space: LabelSpace) -> tuple[Scores, dict]:
+    """Scores of one head of two classes, and their figures: a report of few plots."""
+    views = LabelSpace(space.vocabulary, {Head.VIEW: VIEWS}, visible=False)
+    scores = drawn_scores(views, 24)
+    return scores, evaluate(scores, draws=5)
+
+
+@pytest.fixture(scope="module")
 def whole(scores, metrics, model, space, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "first"
     log = folder.with_name("log.csv")
@@ -174,11 +182,11 @@ def test_a_report_is_not_replaced_unless_asked(whole: Path, scores, metrics):
     assert (whole / "index.html").read_bytes() == before
 
 
-def test_a_report_is_replaced_whole(tmp_path: Path, scores, metrics):
+def test_a_report_is_replaced_whole(tmp_path: Path, small):
     folder = tmp_path / "deep" / "report"
-    write_report(folder, scores, metrics, worst=0, title="First")
+    write_report(folder, *small, worst=0, title="First")
     (folder / "stale.txt").write_text("of the first")
-    assert write_report(folder, scores, metrics, worst=0, title="Second", replace=True) == (
+    assert write_report(folder, *small, worst=0, title="Second", replace=True) == (
         folder / "index.html"
     )
     assert not (folder / "stale.txt").exists()
@@ -186,31 +194,31 @@ def test_a_report_is_replaced_whole(tmp_path: Path, scores, metrics):
     assert [one.name for one in folder.parent.iterdir()] == ["report"]
 
 
-def test_a_folder_that_is_no_report_is_never_replaced(tmp_path: Path, scores, metrics):
+def test_a_folder_that_is_no_report_is_never_replaced(tmp_path: Path, small):
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.txt").write_text("mine")
     with pytest.raises(ReportError, match="it is no report"):
-        write_report(folder, scores, metrics, replace=True)
+        write_report(folder, *small, replace=True)
     assert (folder / "chapter.txt").read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == ["thesis"]
 
 
-def test_an_empty_folder_is_filled(tmp_path: Path, scores, metrics):
-    write_report(tmp_path, scores, metrics, worst=0)
+def test_an_empty_folder_is_filled(tmp_path: Path, small):
+    write_report(tmp_path, *small, worst=0)
     assert (tmp_path / "index.html").is_file()
 
 
-def test_after_an_error_the_former_report_stands(tmp_path, scores, metrics, monkeypatch):
+def test_after_an_error_the_former_report_stands(tmp_path, small, monkeypatch):
     folder = tmp_path / "report"
-    write_report(folder, scores, metrics, worst=0, title="First")
+    write_report(folder, *small, worst=0, title="First")
 
     def fail(*_: object) -> None:
         raise RuntimeError("in the middle")
 
     monkeypatch.setattr(report, "write_tables", fail)
     with pytest.raises(RuntimeError):
-        write_report(folder, scores, metrics, worst=0, title="Second", replace=True)
+        write_report(folder, *small, worst=0, title="Second", replace=True)
     assert "<title>First</title>" in (folder / "index.html").read_text(encoding="utf-8")
     assert [one.name for one in tmp_path.iterdir()] == ["report"]
 
@@ -276,6 +284,15 @@ def test_a_head_of_which_nothing_is_known_says_so(tmp_path: Path, scores: Scores
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "no image with a known label" in text
     assert not list((tmp_path / "report" / "plots").iterdir())
+
+
+def test_a_score_of_parts_that_are_never_absent_is_marked(tmp_path: Path, scores: Scores):
+    known = scores.targets.present
+    silent = replace(scores, targets=replace(scores.targets, known=known))
+    for name, given in (("silent", silent), ("telling", scores)):
+        write_report(tmp_path / name, given, evaluate(given, draws=0), worst=0)
+        text = (tmp_path / name / "index.html").read_text(encoding="utf-8")
+        assert ("no part is known to be absent: says little" in text) == (given is silent)
 
 
 def test_displays_of_any_script_are_shown_as_text(tmp_path: Path, scores: Scores, space):
