@@ -1,0 +1,283 @@
+"""From a configuration to what can be trained on: samples, label space, targets, images, splits."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.data.duplicates import group_near_duplicates, image_hash
+from classifier.data.labels import LabelSpace
+from classifier.data.read import read_collection
+from classifier.data.sample import Collection, Sample
+from classifier.data.space import build_space
+from classifier.data.splits import Split, folds, holdout, leave_one_source_out, own_parts
+from classifier.data.splits import load as load_splits
+from classifier.data.splits import save as save_splits
+from classifier.data.targets import encode
+from classifier.errors import TrainingError
+from classifier.training.batches import Examples
+from classifier.training.cache import CachedImages, Undecodable, cached, default_folder
+from classifier.training.config import DataSet, TrainConfig
+from classifier.training.logs import Reporter
+from terminology.files import written_whole
+from terminology.library import Terminology
+
+SPLITS: Final = "splits.csv"
+SPACE: Final = "label-space.json"
+LEFT_OUT: Final = "left-out.csv"
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples in the order of their sets, with their images and what is known of them."""
+
+    samples: tuple[Sample, ...]
+    space: LabelSpace
+    examples: Examples
+
+    def part(self, rows: Sequence[int]) -> tuple[Examples, tuple[Sample, ...]]:
+        """Return the images and the samples of `rows`."""
+        return self.examples.take(rows), tuple(self.samples[row] for row in rows)
+
+
+def prepare(
+    config: TrainConfig,
+    terminology: Terminology,
+    run: Path | None,
+    reporter: Reporter,
+    *,
+    space: LabelSpace | None = None,
+) -> Prepared:
+    """Return what `config` trains on, decoding images that are not in the cache.
+
+    Images that do not decode are left out before classes are counted; ``left-out.csv`` in `run`
+    names them. The label space is written to `run`, or must be the one that is there.
+
+    Parameters
+    ----------
+    run
+        `None` writes nothing.
+    space
+        The label space of a model, in which the labels are to be read; by default they make one.
+
+    Raises
+    ------
+    DataSetError
+        A set cannot be read, or says nothing that a head asks for.
+    TrainingError
+        There are no sets or no samples, too many images do not decode, or the data are no longer
+        those that the run was started with.
+    """
+    collections = [_read(one, terminology, reporter) for one in _sets(config)]
+    collections = [_chosen(one, config.data.where, "data.where") for one in collections]
+    samples = tuple(sample for one in collections for sample in one.samples)
+    _check_keys(samples)
+    with reporter.bar("decoding images", len(samples)) as tell:
+        images, usable, undecodable = cached(
+            samples,
+            config.preprocess,
+            config.data.cache or default_folder(),
+            tell=lambda done, total: tell(len(samples) - total + done, ""),
+        )
+    _check_decoded(undecodable, len(samples), config, reporter)
+    if run is not None:
+        _write_left_out(run / LEFT_OUT, collections, undecodable)
+    keys = {samples[row].key for row in usable}
+    collections = [
+        replace(one, samples=tuple(sample for sample in one.samples if sample.key in keys))
+        for one in collections
+    ]
+    if space is None:
+        space = build_space(
+            collections, terminology.graph, config.labels.heads, min_images=config.labels.min_images
+        )
+    if run is not None:
+        _keep_space(run / SPACE, space)
+    targets = encode(collections, space, terminology.graph)
+    kept = tuple(samples[row] for row in usable)
+    classes = ", ".join(f"{head} {len(space.columns(head))}" for head in space.heads)
+    reporter.say(f"{len(kept)} images; classes: {classes}")
+    return Prepared(kept, space, Examples(images, targets))
+
+
+def split(config: TrainConfig, prepared: Prepared, run: Path, reporter: Reporter) -> list[Split]:
+    """Return the splits in `run`; those that `config` asks for are made and kept there first.
+
+    Raises
+    ------
+    DataSetError
+        There are too few patients, or the splits in `run` are of other samples.
+    TrainingError
+        A part that is needed holds nothing.
+    """
+    path = run / SPLITS
+    if not path.exists():
+        save_splits(path, _split(config, prepared, reporter), prepared.samples)
+    splits = load_splits(path, prepared.samples)
+    for one in splits:
+        for name in ("train", "validation"):
+            if not one.parts()[name]:
+                raise TrainingError(
+                    f"{path} {one.name}",
+                    f"the part '{name}' is empty",
+                    "images in every part",
+                    "Add images, or change the shares in [split].",
+                )
+    return splits
+
+
+def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[Split]:
+    table, samples, targets = config.split, prepared.samples, prepared.examples.targets
+    near = near_duplicates(config, prepared.examples.images, reporter)
+    match table.method:
+        case "holdout":
+            return [
+                holdout(
+                    samples,
+                    targets,
+                    table.seed,
+                    validation=table.validation,
+                    test=table.test,
+                    near=near,
+                )
+            ]
+        case "parts":
+            return [own_parts(samples, targets, table.seed, validation=table.validation, near=near)]
+        case "folds":
+            return folds(
+                samples, targets, table.k, table.seed, validation=table.validation, near=near
+            )
+        case "sources":
+            return leave_one_source_out(
+                samples,
+                targets,
+                table.seed,
+                validation=table.validation,
+                least=table.least,
+                near=near,
+            )
+
+
+def near_duplicates(
+    config: TrainConfig, images: CachedImages, reporter: Reporter
+) -> NDArray[np.intp] | None:
+    """Return the near-duplicate group of each image, intp (N,); `None` where none are looked for.
+
+    The fitted images are compared, so that copies of other sizes are alike.
+    """
+    if config.split.near_duplicates < 0:
+        return None
+    found = np.zeros((len(images), 2), dtype=np.uint64)
+    with reporter.bar("near-duplicates", len(images)) as tell:
+        for row in range(len(images)):
+            found[row] = image_hash(images[row])
+            tell(row + 1, "")
+    return group_near_duplicates(found, distance=config.split.near_duplicates)
+
+
+def _sets(config: TrainConfig) -> tuple[DataSet, ...]:
+    if not config.data.sets:
+        raise TrainingError(
+            "data.sets",
+            "there is no data set",
+            "at least one",
+            "Name one with --data KIND:PATH, or as [[data.sets]] with kind and path.",
+        )
+    return config.data.sets
+
+
+def _read(one: DataSet, terminology: Terminology, reporter: Reporter) -> Collection:
+    collection = read_collection(one.kind, one.path, terminology, **one.options)
+    reporter.say(f"{one.kind} {one.path}: {len(collection.samples)} samples")
+    for left in collection.left_out:
+        reporter.say(f"  left out {left.count}: {left.reason}, such as {left.example}")
+    return _chosen(collection, one.where, f"where of '{one.kind}:{one.path}'")
+
+
+def _chosen(collection: Collection, where: Mapping[str, tuple[str, ...]], place: str) -> Collection:
+    """Return the samples whose fields have one of the values in `where`."""
+    if not where:
+        return collection
+    samples = tuple(
+        sample
+        for sample in collection.samples
+        if all(str(getattr(sample, name) or "") in values for name, values in where.items())
+    )
+    if not samples:
+        there = {
+            name: sorted({str(getattr(one, name)) for one in collection.samples})[:_SHOWN]
+            for name in where
+        }
+        raise TrainingError(
+            place,
+            f"no sample of '{collection.name}' is chosen",
+            "; ".join(f"{name} one of {', '.join(values)}" for name, values in there.items()),
+            "Correct the values, or leave the set out.",
+        )
+    return replace(collection, samples=samples)
+
+
+def _check_keys(samples: Sequence[Sample]) -> None:
+    twice = [key for key, number in Counter(one.key for one in samples).items() if number > 1]
+    if twice:
+        raise TrainingError(
+            "data.sets",
+            f"'{twice[0]}' is there twice, and {len(twice) - 1} others",
+            "sets that share no image",
+            "Name each set once.",
+        )
+
+
+def _check_decoded(
+    undecodable: Sequence[Undecodable], count: int, config: TrainConfig, reporter: Reporter
+) -> None:
+    for one in undecodable[:_SHOWN]:
+        reporter.say(f"left out: {one.path}: {one.reason}")
+    if len(undecodable) > _SHOWN:
+        reporter.say(f"left out: {len(undecodable)} images in all that do not decode")
+    if len(undecodable) > config.data.most_undecodable * count or len(undecodable) == count:
+        first = undecodable[0] if undecodable else None
+        raise TrainingError(
+            "data.sets",
+            f"{len(undecodable)} of {count} images do not decode"
+            + ("" if first is None else f", such as {first.path}: {first.reason}"),
+            f"at most a share of {config.data.most_undecodable:g}",
+            "Repair the set, or raise data.most_undecodable.",
+        )
+
+
+def _write_left_out(
+    path: Path, collections: Sequence[Collection], undecodable: Sequence[Undecodable]
+) -> None:
+    with written_whole(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("where", "count", "reason"))
+        for collection in collections:
+            for left in collection.left_out:
+                writer.writerow((f"{collection.name}: {left.example}", left.count, left.reason))
+        for one in undecodable:
+            writer.writerow((one.key, 1, one.reason))
+
+
+def _keep_space(path: Path, space: LabelSpace) -> None:
+    """Write the label space, or check that it is the one that is there."""
+    text = json.dumps(space.to_json(), ensure_ascii=False, indent=1) + "\n"
+    if not path.exists():
+        with written_whole(path) as stream:
+            stream.write(text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise TrainingError(
+            str(path),
+            "the data now call for other classes",
+            "the data and the release that the run was started with",
+            "Start a new run with another --out.",
+        )
