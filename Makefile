@@ -35,6 +35,10 @@ clients:
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/words.py
+	$(BIN)/python benchmarks/pixels.py
+	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python benchmarks/coherence.py
+	$(BIN)/python benchmarks/training.py
 
 # A synthetic release of the size of the International Edition, and the ontology libraries beside it.
 bench-terminology: $(VENV)/dev.stamp

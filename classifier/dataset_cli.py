@@ -91,6 +91,7 @@ def dataset(
       bodysite dataset manifest:images --option 'manifest.where.modality=["CR*", "DX*"]'
       bodysite dataset dicom:/archive --option dicom.slices=3 --duplicates
     """  # noqa: D301
+    from classifier.data.read import check_named_once
     from classifier.data.report import report
     from terminology.library import load_terminology
 
@@ -98,6 +99,7 @@ def dataset(
         misuse("--distance is about near-duplicates: add --duplicates.")
     terminology = load_terminology(release, mappings, settings)
     collections = _read(sets, _options(options, sets), terminology)
+    check_named_once(collections)
     samples = [sample for one in collections for sample in one.samples]
     near, failed = _near(samples, distance) if duplicates else (None, 0)
     found = report(collections, terminology.graph, min_images=min_images, near=near)

@@ -137,6 +137,8 @@ def evaluate(
             subject, found = subjects.of_model(target, collections, terminology, advance=advance)
         for sample, error in found.refused:
             click.echo(f"Not read: {sample.key}: {error}", err=True)
+        for sentence in subject.narrowed:
+            click.echo(sentence, err=True)
         refused = len(found.refused)
     else:
         subject = subjects.of_scores(target)

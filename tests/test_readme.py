@@ -107,7 +107,8 @@ def test_the_console_shows_what_the_commands_print(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        # Drawn pictures come from the tests; in a clone, python finds them in its folder.
+        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split(f"{MARK}\n")[:-1]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from classifier.errors import DataSetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from classifier.data.sample import Collection
@@ -53,6 +54,25 @@ def read_collection(kind: str, path: Path, terminology: Terminology, **options: 
     if not path.exists():
         raise DataSetError(str(path), "there is no such path", "a data set", "Check the path.")
     return reader(path, terminology, **options)
+
+
+def check_named_once(collections: Iterable[Collection]) -> None:
+    """Refuse collections that share a sample: it would be counted, and taught, twice.
+
+    Raises
+    ------
+    DataSetError
+        Naming the first sample that is there twice.
+    """
+    keys = Counter(sample.key for one in collections for sample in one.samples)
+    twice = [key for key, number in keys.items() if number > 1]
+    if twice:
+        raise DataSetError(
+            "data sets",
+            f"'{twice[0]}' is there twice, and {len(twice) - 1} others",
+            "sets that share no image",
+            "Name each set once.",
+        )
 
 
 def _reader(kind: str) -> Callable[..., Collection]:

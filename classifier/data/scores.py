@@ -57,6 +57,9 @@ def load_scores(path: Path) -> Scores:
         The file is missing, damaged, of another format, or its arrays do not fit together.
     """
     try:
+        # What is no archive numpy would take for a pickle, and say how to load it unsafely.
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise _refused(path, "it is no .npz file, or a part of one")
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             if str(arrays["format"]) != _FORMAT:
                 raise _refused(path, f"its format is '{arrays['format']}'")

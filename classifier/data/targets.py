@@ -6,6 +6,7 @@ source says that it names everything there, and even then not what may share the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -67,6 +68,42 @@ def encode(
         head: _allowed(head, rows, space, graph) for head in space.heads if head is not Head.VISIBLE
     }
     return Targets(allowed, present, known)
+
+
+def unheld(
+    collections: Sequence[Collection], space: LabelSpace, graph: BodyStructureGraph
+) -> dict[Head, Counter[str]]:
+    """Return, per head, the labels of samples that `space` has no class for, with their samples.
+
+    `encode` makes nothing of them. Of visible parts, those that count only for what is above.
+    """
+    found: dict[Head, Counter[str]] = {}
+    for head in space.heads:
+        counts: Counter[str] = Counter()
+        for one in collections:
+            for sample in one.samples:
+                counts.update(_unheld(head, sample, one.declaration, space, graph))
+        if counts:
+            found[head] = counts
+    return found
+
+
+def _unheld(
+    head: Head,
+    sample: Sample,
+    declaration: Declaration,
+    space: LabelSpace,
+    graph: BodyStructureGraph,
+) -> set[str]:
+    """Return the labels of one sample that are no class of `head`, nor stand for one."""
+    names = space.columns(head)
+    if head is Head.VISIBLE:
+        parts = {*sample.visible, *([] if sample.examined is None else [sample.examined])}
+        return {canonical(graph, code)[0] for code in parts - {BODY_STRUCTURE}}.difference(names)
+    label = _label(head, sample, coarse=sample.coarse or declaration.coarse_only)
+    if label is None or _possible(head, label, names, graph) & set(names):
+        return set()
+    return {str(label[0])}
 
 
 def _allowed(

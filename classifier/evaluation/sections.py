@@ -101,6 +101,8 @@ def headline_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             floor = best_floor(name, score)
             beside = "" if floor is None else f"\tfloor {page.shown(floor[1])} ({floor[0]})"
             note = f"\t{_NO_ABSENT}" if _silent(figures) else ""
+            if score["value"] is None and score["reason"]:
+                note = f"\t{score['reason']}"
             yield (
                 f"{head}\t{name}\t{page.shown(score['value'])}\t{_interval(score)}{beside}{note}"
             )

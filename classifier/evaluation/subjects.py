@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from classifier.data.labels import Scores
+from classifier.data.labels import Head, Scores
 from classifier.data.scores import load_scores
 from classifier.errors import ReportError
+from classifier.names import view_of
 
 if TYPE_CHECKING:
     from classifier.data.sample import Collection
@@ -25,8 +27,10 @@ _CONFIG: Final = "config.toml"
 _POOLED: Final = "scores.npz"
 _SPLITS: Final = "splits.csv"
 _MODEL: Final = "model.pt"
+_CELLS: Final = "cells"
 _LOG: Final = "log.csv"
 _REFUSED_SHOWN: Final = 5
+_LABELS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Subject:
         Sentences on the data and the model.
     frames
         The frame of each sample by its key; a key that is not there: not known.
+    narrowed
+        Sentences on labels of the data that the model has no class for.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Subject:
     config: str | None = None
     about: tuple[str, ...] = ()
     frames: Mapping[str, int] = field(default_factory=dict)
+    narrowed: tuple[str, ...] = ()
 
 
 def is_run(path: Path) -> bool:
@@ -152,15 +159,19 @@ def of_model(
     ------
     CheckpointError
         It is no model.
+    DataSetError
+        The collections share an image.
     ReportError
         No image can be read, or the collections say nothing that the model answers.
     """
-    from classifier.data.targets import encode
+    from classifier.data.read import check_named_once
+    from classifier.data.targets import encode, unheld
     from classifier.evaluation.assess import assess
     from classifier.models.checkpoint import load_model
     from classifier.predict import CheckpointPredictor
 
     model = load_model(path)
+    check_named_once(collections)
     samples = [sample for one in collections for sample in one.samples]
     targets = encode(collections, model.space, terminology.graph)
     if not (targets.known.any() or any(flags.any() for flags in targets.allowed.values())):
@@ -183,7 +194,11 @@ def of_model(
         f"Model {model.name} {model.version} on {names}. Whether these images were among those that"
         " it was trained on is not known here."
     )
-    about = [whole]
+    narrowed = tuple(
+        _narrowed(head, labels, terminology)
+        for head, labels in unheld(collections, model.space, terminology.graph).items()
+    )
+    about = [whole, *narrowed]
     if found.refused:
         shown = "; ".join(
             f"{sample.key}: {error.what}" for sample, error in found.refused[:_REFUSED_SHOWN]
@@ -200,8 +215,34 @@ def of_model(
         config=_plain(model.config) if model.config else None,
         about=tuple(about),
         frames={sample.key: sample.frame for sample in samples},
+        narrowed=narrowed,
     )
     return subject, found
+
+
+def _narrowed(head: Head, labels: Counter[str], terminology: Terminology) -> str:
+    """Return a sentence on the labels of a head that a model has no class for."""
+    shown = ", ".join(
+        _named(head, code, terminology) for code, _ in labels.most_common(_LABELS_SHOWN)
+    )
+    more = f", and {len(labels) - _LABELS_SHOWN} others" if len(labels) > _LABELS_SHOWN else ""
+    then = (
+        "what is above them is asked for"
+        if head is Head.VISIBLE
+        else "the figures of the head are without these images"
+    )
+    return (
+        f"{head}: the model has no class for labels on {labels.total()} images"
+        f" ({shown}{more}); {then}."
+    )
+
+
+def _named(head: Head, code: str, terminology: Terminology) -> str:
+    if head is Head.VIEW:
+        return view_of(code).display
+    if code in terminology.graph:
+        return f"{code} |{terminology.graph.lookup(code).display}|"
+    return code
 
 
 def run_baselines(
@@ -288,6 +329,13 @@ def _plain(config: Mapping[str, Any]) -> str:
 
 
 def _no_scores(run: Path, part: str) -> ReportError:
+    if (run / _CELLS).is_dir():
+        return ReportError(
+            str(run),
+            "it is a run of 'tune', which looks at no test image",
+            "a run of 'train'",
+            f"Train its winner: bodysite train {run / 'winner.toml'} --out RUN",
+        )
     there = sorted(one.stem.removeprefix("scores-") for one in run.glob("scores-*.npz"))
     return ReportError(
         str(run),

@@ -328,6 +328,13 @@ class TrainConfig:
         tables["augment"] = {"policy": "none", "changes": tables["augment"]}
         return tables
 
+    def published(self) -> dict[str, Any]:
+        """Return `tables` as a model carries them: without the salt of patients' hashes."""
+        tables = self.tables()
+        for one in tables["data"]["sets"]:
+            one["options"].pop("salt", None)
+        return tables
+
     def to_toml(self) -> str:
         """Return the configuration as a file that `read` reads back as it is."""
         return tomli_w.dumps(self.tables())
@@ -428,13 +435,6 @@ def _augmentation(table: AugmentTable, reader: Reader) -> Augmentation:
 
 def _check_names(config: TrainConfig, file: str) -> None:
     """Raise where what is named is not there, before images are decoded for it."""
-    if config.preprocess.mean is not None:
-        raise ConfigError(
-            f"{file} [preprocess] mean",
-            "the network subtracts a mean and divides by a deviation itself",
-            "mean and std in [network] alone",
-            "Move them there.",
-        )
     named: list[tuple[str, str, tuple[str, ...]]] = [
         ("[network] backbone", config.network.backbone, BACKBONES)
     ]

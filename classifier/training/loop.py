@@ -319,6 +319,6 @@ def _model(task: Task, net: BodySiteNet, course: Course) -> TrainedModel:
         config.name,
         "",
         {"validation_loss": course.best, "best_epoch": course.best_epoch},
-        config.tables(),
+        config.published(),
     )
     return replace(model, version=model.weights_sha256[:12])

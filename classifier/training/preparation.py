@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from classifier.data.duplicates import group_near_duplicates, image_hash
 from classifier.data.labels import LabelSpace
-from classifier.data.read import read_collection
+from classifier.data.read import check_named_once, read_collection
 from classifier.data.sample import Collection, Sample
 from classifier.data.space import build_space
 from classifier.data.splits import Split, folds, holdout, leave_one_source_out, own_parts
@@ -80,7 +79,7 @@ def prepare(
     collections = [_read(one, terminology, reporter) for one in _sets(config)]
     collections = [_chosen(one, config.data.where, "data.where") for one in collections]
     samples = tuple(sample for one in collections for sample in one.samples)
-    _check_keys(samples)
+    check_named_once(collections)
     with reporter.bar("decoding images", len(samples)) as tell:
         images, usable, undecodable = cached(
             samples,
@@ -106,6 +105,12 @@ def prepare(
     kept = tuple(samples[row] for row in usable)
     classes = ", ".join(f"{head} {len(space.columns(head))}" for head in space.heads)
     reporter.say(f"{len(kept)} images; classes: {classes}")
+    if space.visible and not (targets.known & ~targets.present).any():
+        reporter.say(
+            "visible: no part is known to be absent from any image, so that the head learns to see"
+            " everything. Where a set names all that it shows, say so in its options"
+            ' (manifest: exhaustive_over = ["*"]; others: exhaustive = true).'
+        )
     return Prepared(kept, space, Examples(images, targets))
 
 
@@ -224,17 +229,6 @@ def _chosen(collection: Collection, where: Mapping[str, tuple[str, ...]], place:
             "Correct the values, or leave the set out.",
         )
     return replace(collection, samples=samples)
-
-
-def _check_keys(samples: Sequence[Sample]) -> None:
-    twice = [key for key, number in Counter(one.key for one in samples).items() if number > 1]
-    if twice:
-        raise TrainingError(
-            "data.sets",
-            f"'{twice[0]}' is there twice, and {len(twice) - 1} others",
-            "sets that share no image",
-            "Name each set once.",
-        )
 
 
 def _check_decoded(

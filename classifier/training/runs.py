@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,15 +27,18 @@ from classifier.training.distributed import Group
 from classifier.training.logs import Reporter
 from classifier.training.loop import MODEL, Task, train
 from classifier.training.precision import Precision
-from classifier.training.preparation import Prepared, prepare, split
+from classifier.training.preparation import SPACE, SPLITS, Prepared, prepare, split
 from classifier.training.scoring import brief, outputs_of, pooled, scores_of
 from classifier.training.state import Course
+from terminology.errors import BodySiteError
 from terminology.files import written_whole
 from terminology.library import Terminology
 
 CONFIG: Final = "config.toml"
 METRICS: Final = "metrics.json"
 POOLED: Final = "scores.npz"
+# What a run of tune has, and one of train has not.
+CELLS: Final = "cells"
 VERSIONS: Final = "versions.json"
 # What may differ when a run is resumed: it does not change what is computed.
 _FREE: Final = frozenset({"train.workers", "train.save_seconds", "train.tensorboard", "data.cache"})
@@ -54,14 +58,18 @@ def run_training(
     Raises
     ------
     TrainingError
-        There is a run and `resume` is false, or it is one of another configuration.
+        There is a run and `resume` is false, or it is one of another configuration, or of `tune`.
     InterruptedRunError
         It was asked to stop; with `resume` it goes on.
     """
-    if group.main:
-        open_run(config, run, group, resume=resume)
-    set_threads(config)
-    with group.main_first():
+    if (run / CELLS).exists():
+        raise TrainingError(
+            str(run),
+            "it is a run of 'tune'",
+            "one of 'train'",
+            f"Train its winner: bodysite train {run / 'winner.toml'} --out RUN.",
+        )
+    with opened(config, run, group, resume=resume), group.main_first():
         prepared = prepare(config, terminology, run if group.main else None, reporter)
         splits = split(config, prepared, run, reporter)
     if len(splits) == 1:
@@ -81,6 +89,31 @@ def run_training(
         metrics = {"test": brief(scores), "folds": results}
         write_json(run / METRICS, metrics)
     return metrics
+
+
+@contextmanager
+def opened(config: TrainConfig, run: Path, group: Group, *, resume: bool) -> Iterator[None]:
+    """Open the folder of a run while its data are prepared.
+
+    Where that is refused, a run that was new is none: it can be started again in the same folder,
+    with what was wrong put right.
+
+    Raises
+    ------
+    TrainingError
+        As of `open_run`.
+    """
+    new = not (run / CONFIG).exists()
+    if group.main:
+        open_run(config, run, group, resume=resume)
+    set_threads(config)
+    try:
+        yield
+    except BodySiteError:
+        if new and group.main:
+            for name in (CONFIG, VERSIONS, SPACE, SPLITS):
+                (run / name).unlink(missing_ok=True)
+        raise
 
 
 def open_run(config: TrainConfig, run: Path, group: Group, *, resume: bool) -> None:

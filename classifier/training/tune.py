@@ -30,7 +30,7 @@ from classifier.training.logs import Reporter
 from classifier.training.loop import MODEL, Task, train
 from classifier.training.precision import Precision
 from classifier.training.preparation import Prepared, near_duplicates, prepare, split
-from classifier.training.runs import open_run, set_threads, write_json
+from classifier.training.runs import CELLS, opened, write_json
 from classifier.training.scoring import brief, outputs_of, scores_of
 from terminology.files import written_whole
 from terminology.library import Terminology
@@ -98,10 +98,7 @@ def run_tuning(
             "'holdout' or 'parts'",
             "Take one of these to tune; the winner can be trained with any.",
         )
-    if group.main:
-        open_run(config, run, group, resume=resume)
-    set_threads(config)
-    with group.main_first():
+    with opened(config, run, group, resume=resume), group.main_first():
         prepared = prepare(config, terminology, run if group.main else None, reporter)
         (outer,) = split(config, prepared, run, reporter)
         inner = _folds(config, prepared, outer, run, reporter)
@@ -112,7 +109,7 @@ def run_tuning(
     found: dict[Cell, list[dict[str, Any]]] = {cell: [] for cell in cells}
     for number, fold in enumerate(inner, 1):
         for at, cell in enumerate(cells, 1):
-            folder = run / "cells" / cell.name / f"fold-{number}"
+            folder = run / CELLS / cell.name / f"fold-{number}"
             result = _trained(cell.applied(config), prepared, fold, folder, group)
             found[cell].append(result)
             reporter.say(

@@ -79,6 +79,12 @@ def test_several_sets_are_counted_together_and_by_source(manifest: Path, tmp_pat
     assert ["85562004", "Hand", "manifest", "2", "3", "0"] in apart
 
 
+def test_a_set_that_is_named_twice_is_not_counted_twice(manifest: Path) -> None:
+    refused = run(f"manifest:{manifest}", f"manifest:{manifest}")
+    assert isinstance(refused.exception, DataSetError)
+    assert "is there twice, and 4 others" in str(refused.exception)
+
+
 def test_options_reach_the_reader(manifest: Path) -> None:
     found = run(
         f"manifest:{manifest}",

@@ -262,6 +262,30 @@ def test_evaluate_a_model_on_a_collection(tmp_path: Path, model: Path):
     assert list((out / "worst").glob("examined-*.jpg"))
 
 
+def test_evaluate_says_which_labels_the_model_has_no_class_for(tmp_path: Path, model: Path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for number, part in enumerate((CHEST, HAND, KNEE)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture(part, number, number))
+    rows = ["path,examined", "0.png,chest", "1.png,hand", "2.png,abdomen"]
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    done = run(
+        "evaluate", model, "--data", f"manifest:{folder}", "--out", tmp_path / "out", "--draws", 10
+    )
+    assert done.exit_code == 0, done.stderr
+    (line,) = [one for one in done.stderr.splitlines() if one.startswith("examined:")]
+    assert "on 1 images (818981001 |Abdomen|); the figures of the head are without these" in line
+    assert "818981001 |Abdomen|" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_refuses_what_is_no_scores_without_advice_to_load_it_unsafely(tmp_path: Path):
+    (tmp_path / "some.toml").write_text("name = 1\n")
+    refused = run("evaluate", tmp_path / "some.toml")
+    assert refused.exit_code == 2
+    assert "it is no .npz file" in refused.stderr
+    assert "pickle" not in refused.stderr
+
+
 def test_evaluate_a_run_over_splits_with_baselines(trained: Path, tmp_path: Path):
     out = tmp_path / "report"
     result = run("evaluate", trained, "--out", out, "--draws", 20, "--worst", 2, "--baselines")
@@ -324,6 +348,15 @@ def test_a_run_that_is_not_finished_is_named_so(tmp_path: Path):
     result = run("evaluate", tmp_path)
     assert result.exit_code == 2
     assert "bodysite train --resume" in result.stderr
+
+
+def test_a_run_of_tune_is_named_so(tmp_path: Path):
+    (tmp_path / "config.toml").write_text("name = 'tiny'\n")
+    (tmp_path / "cells").mkdir()
+    result = run("evaluate", tmp_path)
+    assert result.exit_code == 2
+    assert "it is a run of 'tune'" in result.stderr
+    assert "winner.toml --out RUN" in result.stderr
 
 
 def test_help_needs_nothing_heavy():

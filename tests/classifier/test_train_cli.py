@@ -80,6 +80,10 @@ def test_tuning_shows_its_winner(data: Path, tmp_path: Path) -> None:
     assert f"sgd-{winner.optimizer.lr:g}-A" == answer["winner"]
     plain = run("tune", "--resume", "--out", tmp_path / "run")
     assert plain.stdout.splitlines()[-1].startswith("winner\t")
+    refused = run("train", "--resume", "--out", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "it is a run of 'tune'" in refused.stderr
+    assert "winner.toml --out RUN" in refused.stderr
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_router_and_cheng_schedules() -> None:
         ('data.sets=[{kind="mnist", path="x"}]', "[data] sets", "'mnist'; expected one of roco"),
         ('data.where={colour=["red"]}', "[data]", "where.colour: samples are chosen by source"),
         ("tune.optimizers=[]", "[tune]", "'optimizers' is empty"),
-        ("preprocess={mean=[0.5], std=[0.2]}", "[preprocess] mean", "Move them there"),
+        ("preprocess={mean=[0.5], std=[0.0]}", "[preprocess]", "expected values above 0"),
         ("name=''", "name", "''; expected text"),
         ("train=3", "[train]", "'3'; expected a table"),
         ("epochs", "--set", "'epochs'; expected table.key=value"),
@@ -159,3 +159,10 @@ def test_differences_are_named_by_key() -> None:
     config = TrainConfig.preset("default")
     other = TrainConfig.preset("default", ("train.epochs=3", "network.dropout=0.1", "name=x"))
     assert config.differences(other) == ("name", "network.dropout", "train.epochs")
+
+
+def test_a_model_does_not_carry_the_salt_of_patients() -> None:
+    sets = 'data.sets=[{kind="dicom", path="archive", options={salt="secret", frames=2}}]'
+    config = TrainConfig.preset("default", (sets,))
+    assert config.tables()["data"]["sets"][0]["options"]["salt"] == "secret"
+    assert config.published()["data"]["sets"][0]["options"] == {"frames": 2}

@@ -13,7 +13,7 @@ import torch
 
 from classifier.data.labels import Head
 from classifier.data.scores import load_scores
-from classifier.errors import TrainingError
+from classifier.errors import DataSetError, TrainingError
 from classifier.models.checkpoint import load_model
 from classifier.training import interrupt, loop
 from classifier.training.config import TrainConfig, preset_names
@@ -22,6 +22,7 @@ from classifier.training.interrupt import InterruptedRunError
 from classifier.training.logs import Reporter
 from classifier.training.preparation import prepare
 from classifier.training.runs import run_training
+from terminology.errors import BodySiteError
 from terminology.library import Terminology
 from tests.classifier.training.small import PRESETS, config_of, data_of
 
@@ -293,6 +294,30 @@ def test_loss_that_is_no_number_ends_the_run(
         trained(config, tmp_path / "run", terminology)
 
 
+def test_run_that_was_refused_before_it_began_can_be_started_again(
+    data: Path, tmp_path: Path, terminology: Terminology
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(BodySiteError, match="head 'irma'"):
+        trained(config_of("uksh", data, 'labels.heads=["irma"]'), run, terminology)
+    assert not (run / "config.toml").exists()
+    trained(config_of("uksh", data, "train.epochs=1"), run, terminology)
+    assert (run / "model.pt").exists()
+
+
+def test_refusal_leaves_a_run_that_was_there_as_it_is(
+    tmp_path: Path, terminology: Terminology
+) -> None:
+    config = config_of("uksh", tmp_path / "data", "train.epochs=1")
+    run = tmp_path / "run"
+    trained(config, run, terminology)
+    before = sorted(one.name for one in run.iterdir())
+    (tmp_path / "data" / "manifest" / "manifest.csv").unlink()
+    with pytest.raises(BodySiteError):
+        resumed(config, run, terminology)
+    assert sorted(one.name for one in run.iterdir()) == before
+
+
 def test_data_that_changed_are_refused(tmp_path: Path, terminology: Terminology) -> None:
     config = config_of("uksh", tmp_path / "data", "train.epochs=1")
     run = tmp_path / "run"
@@ -366,7 +391,7 @@ def test_set_that_is_named_twice_is_refused(
 ) -> None:
     config = config_of("uksh", data)
     twice = replace(config, data=replace(config.data, sets=config.data.sets * 2))
-    with pytest.raises(TrainingError, match=r"is there twice, and 35 others.*Name each set once"):
+    with pytest.raises(DataSetError, match=r"is there twice, and 35 others.*Name each set once"):
         trained(twice, tmp_path / "run", terminology)
 
 
