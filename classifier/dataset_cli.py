@@ -6,14 +6,14 @@ Results go to stdout, messages to stderr. Exit status: 0 done, 1 an image did no
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from classifier.data.arguments import NamedSet, named_sets, reader_option
 from terminology.console import (
     FINDINGS,
     echo_json,
@@ -38,13 +38,7 @@ _WIDTH: Final = 140
 
 @click.command(no_args_is_help=True)
 @click.argument("sets", metavar="KIND:PATH...", nargs=-1, required=True)
-@click.option(
-    "--option",
-    "options",
-    metavar="KIND.NAME=VALUE",
-    multiple=True,
-    help="An option of the reader of a kind; the value is TOML, or else text.",
-)
+@reader_option
 @click.option(
     "--min-images",
     type=click.IntRange(1),
@@ -98,7 +92,7 @@ def dataset(
     if distance is not None and not duplicates:
         misuse("--distance is about near-duplicates: add --duplicates.")
     terminology = load_terminology(release, mappings, settings)
-    collections = _read(sets, _options(options, sets), terminology)
+    collections = _read(named_sets(sets, options), terminology)
     check_named_once(collections)
     samples = [sample for one in collections for sample in one.samples]
     near, failed = _near(samples, distance) if duplicates else (None, 0)
@@ -117,57 +111,21 @@ def dataset(
         raise click.exceptions.Exit(FINDINGS)
 
 
-def _read(
-    sets: Sequence[str], options: dict[str, dict[str, Any]], terminology: Terminology
-) -> list[Collection]:
+def _read(sets: Sequence[NamedSet], terminology: Terminology) -> list[Collection]:
     from classifier.data.read import read_collection
 
     collections = []
     for one in sets:
-        kind, path = _kind_and_path(one)
-        given = dict(options[kind])
-        if kind == "dicom" and "progress" not in given:
-            with _bar(f"reading {path}") as progress:
+        if one.kind == "dicom" and "progress" not in one.options:
+            with _bar(f"reading {one.path}") as progress:
                 collections.append(
-                    read_collection(kind, Path(path), terminology, progress=progress, **given)
+                    read_collection(
+                        one.kind, one.path, terminology, progress=progress, **one.options
+                    )
                 )
         else:
-            collections.append(read_collection(kind, Path(path), terminology, **given))
+            collections.append(read_collection(one.kind, one.path, terminology, **one.options))
     return collections
-
-
-def _kind_and_path(text: str) -> tuple[str, str]:
-    kind, sign, path = text.partition(":")
-    if not sign or not path:
-        misuse(f"'{text}'; expected KIND:PATH, such as manifest:images/manifest.csv.")
-    return kind, path
-
-
-def _options(texts: Sequence[str], sets: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the options of each kind; ``where.modality`` is a key of a table."""
-    kinds = {_kind_and_path(one)[0] for one in sets}
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for text in texts:
-        place, sign, value = text.partition("=")
-        kind, *names = place.strip().split(".")
-        if not sign or not names or not all(names):
-            misuse(f"--option '{text}'; expected KIND.NAME=VALUE, such as dicom.frames=3.")
-        if kind not in kinds:
-            misuse(f"--option '{text}': no set of the kind '{kind}' is read.")
-        table = found[kind]
-        for name in names[:-1]:
-            table = table.setdefault(name, {})
-            if not isinstance(table, dict):
-                misuse(f"--option '{text}': '{name}' has a value already.")
-        table[names[-1]] = _value(value.strip())
-    return found
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _near(samples: Sequence[Sample], distance: int | None) -> tuple[NDArray[np.intp], int]:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from classifier.data.arguments import named_sets, reader_option
 from terminology.console import FINDINGS, MISUSE, echo_json, mappings_option, misuse, release_option
 
 if TYPE_CHECKING:
+    from classifier.data.arguments import NamedSet
     from classifier.data.labels import Head, LabelSpace, Scores
     from classifier.data.sample import Collection
     from classifier.predict import Reading
@@ -46,6 +48,7 @@ _model_option = click.option(
     help="Images with labels to ask MODEL about, such as manifest:images/manifest.csv."
     " May be repeated.",
 )
+@reader_option
 @click.option(
     "--part",
     type=click.Choice(["test", "validation"]),
@@ -87,6 +90,7 @@ _model_option = click.option(
 def evaluate(
     target: Path,
     sets: tuple[str, ...],
+    options: tuple[str, ...],
     part: str,
     out: Path | None,
     baselines: bool,
@@ -132,7 +136,7 @@ def evaluate(
                 target, subject.scores, part, terminology, _reporter()
             )
     elif model:
-        collections = [_collection(text, terminology) for text in sets]
+        collections = [_collection(one, terminology) for one in named_sets(sets, options)]
         with progress("images", sum(len(one.samples) for one in collections)) as advance:
             subject, found = subjects.of_model(target, collections, terminology, advance=advance)
         for sample, error in found.refused:
@@ -171,13 +175,10 @@ def evaluate(
         raise click.exceptions.Exit(FINDINGS)
 
 
-def _collection(text: str, terminology: Terminology) -> Collection:
+def _collection(one: NamedSet, terminology: Terminology) -> Collection:
     from classifier.data.read import read_collection
 
-    kind, sign, path = text.partition(":")
-    if not sign or not path:
-        misuse(f"--data: '{text}'; expected KIND:PATH, such as manifest:images/manifest.csv.")
-    found = read_collection(kind, Path(path).expanduser(), terminology)
+    found = read_collection(one.kind, one.path, terminology, **one.options)
     for left in found.left_out:
         click.echo(f"Left out {left.count}: {left.reason}, such as {left.example}", err=True)
     return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from classifier.data.arguments import named_sets, reader_option
 from terminology.console import (
     INTERRUPTED,
     BodySiteGroup,
@@ -20,7 +21,7 @@ from terminology.console import (
 )
 
 if TYPE_CHECKING:
-    from classifier.training.config import DataSet, TrainConfig
+    from classifier.training.config import TrainConfig
     from classifier.training.distributed import Group
     from classifier.training.logs import Reporter
 
@@ -45,6 +46,7 @@ def _shared(command: _Command) -> _Command:
                 metavar="KIND:PATH",
                 help="A data set, in place of those of the configuration; may be repeated.",
             ),
+            reader_option,
             click.option(
                 "--out",
                 type=click.Path(path_type=Path, file_okay=False),
@@ -129,11 +131,14 @@ def _run(given: dict[str, Any], job: Callable[..., dict[str, Any]]) -> None:
 
 def _config(given: dict[str, Any]) -> tuple[TrainConfig, Path]:
     """Return the configuration and the folder of the run."""
-    from classifier.training.config import TrainConfig
+    from classifier.training.config import DataSet, TrainConfig
     from classifier.training.runs import CONFIG
 
     file, preset, out = given["config"], given["preset"], given["out"]
-    sets = [_set(text) for text in given["sets"]]
+    sets = [
+        DataSet(one.kind, one.path.resolve(), options=one.options)
+        for one in named_sets(given["sets"], given["options"])
+    ]
     if file is not None and preset is not None:
         misuse('CONFIG and --preset were both given. Give one; a file may say base = "NAME".')
     if file is None and preset is None:
@@ -147,15 +152,6 @@ def _config(given: dict[str, Any]) -> tuple[TrainConfig, Path]:
     else:
         config = TrainConfig.preset(preset, given["changes"], sets)
     return config, out or Path("runs") / config.name
-
-
-def _set(text: str) -> DataSet:
-    from classifier.training.config import DataSet
-
-    kind, sign, path = text.partition(":")
-    if not sign or not path:
-        misuse(f"--data: '{text}'; expected KIND:PATH, such as manifest:images/manifest.csv.")
-    return DataSet(kind, Path(path).expanduser().resolve())
 
 
 def _reporter(group: Group) -> Reporter:

@@ -21,7 +21,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
 from classifier.data.leftovers import Leftovers
-from classifier.data.sample import SURE, Collection, Declaration, Sample
+from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.errors import DataSetError
 from terminology.annotation import HeaderReading
 from terminology.concept import Laterality
@@ -68,6 +68,7 @@ def read(
     slices: int = 0,
     least_confidence: float = SURE,
     salt: str = "",
+    exhaustive_over: str | Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Collection:
     """Return the images below `path` with what their headers say, in the order of their paths.
@@ -88,6 +89,9 @@ def read(
     salt
         What patients are hashed with. With one that is secret, nobody who knows a PatientID finds
         it again.
+    exhaustive_over
+        SCTIDs of the regions of which a header names all that is to be seen; ``*`` for all. By
+        default its silence says nothing.
     progress
         Told how many files are read, and of how many.
 
@@ -135,7 +139,7 @@ def read(
     return Collection(
         reader.name,
         _grouped(reader.name, found),
-        Declaration(),
+        Declaration(exhaustive_over=regions(exhaustive_over, terminology.graph)),
         leftovers.left_out(),
     )
 

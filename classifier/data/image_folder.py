@@ -12,14 +12,14 @@ groups of the DICOM Imaging Router ("Adult Chest", "Others", ...), they are labe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from classifier.data.leftovers import Leftovers
 from classifier.data.pictures import SUFFIXES
-from classifier.data.sample import SURE, Collection, Declaration, Sample
+from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.errors import DataSetError
 from terminology.annotation import RouterGroup
 from terminology.concept import Laterality
@@ -75,6 +75,7 @@ def read(
     modality: str | None = None,
     coarse: bool = False,
     licence: str | None = None,
+    exhaustive_over: str | Sequence[str] = (),
 ) -> Collection:
     """Return the images below the class folders of `path`, in the order of their paths.
 
@@ -94,6 +95,9 @@ def read(
         Whether the classes are only regions within which the parts lie.
     licence
         Of all images.
+    exhaustive_over
+        SCTIDs of the regions of which a class names all that is to be seen; ``*`` for all. By
+        default its silence says nothing.
 
     Raises
     ------
@@ -137,7 +141,9 @@ def read(
     for file in sorted(one for one in path.iterdir() if one.is_file()):
         leftovers.leave("a file outside of the class folders", leftovers.place(file))
     leftovers.check(len(samples), "Give the folder whose folders are the classes.")
-    return Collection(own, tuple(samples), Declaration(coarse_only=coarse), leftovers.left_out())
+    declared = regions(exhaustive_over, terminology.graph)
+    declaration = Declaration(exhaustive_over=declared, coarse_only=coarse)
+    return Collection(own, tuple(samples), declaration, leftovers.left_out())
 
 
 def _class_folders(path: Path) -> list[tuple[Path, str | None]]:

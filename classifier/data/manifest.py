@@ -40,7 +40,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from classifier.data.leftovers import Leftovers
 from classifier.data.rows import table_rows
-from classifier.data.sample import EVERYTHING, SURE, Collection, Declaration, Sample
+from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.data.space import modality_class
 from classifier.errors import DataSetError
 from terminology.concept import Laterality
@@ -141,16 +141,9 @@ def read(
     return Collection(
         name or file.resolve().parent.name,
         tuple(samples),
-        Declaration(exhaustive_over=_regions(exhaustive_over, terminology)),
+        Declaration(exhaustive_over=regions(exhaustive_over, terminology.graph)),
         leftovers.left_out(),
     )
-
-
-def _regions(codes: Sequence[str], terminology: Terminology) -> frozenset[str]:
-    graph = terminology.graph
-    if isinstance(codes, str):
-        codes = (codes,)
-    return frozenset(one if one == EVERYTHING else canonical(graph, one)[0] for one in codes)
 
 
 def _check_columns(file: Path, columns: Sequence[str]) -> None:

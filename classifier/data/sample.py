@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from terminology.annotation import RouterGroup
 from terminology.concept import Laterality
+from terminology.graph import BodyStructureGraph
+from terminology.vocabulary import canonical
 
 # In `Declaration.exhaustive_over`: the source names every part that is in the frame.
 EVERYTHING: Final = "*"
@@ -111,3 +114,15 @@ class Collection:
     samples: tuple[Sample, ...]
     declaration: Declaration = field(default_factory=Declaration)
     left_out: tuple[LeftOut, ...] = ()
+
+
+def regions(codes: str | Sequence[str], graph: BodyStructureGraph) -> frozenset[str]:
+    """Return `codes`, one or several, as `Declaration.exhaustive_over` holds them.
+
+    Raises
+    ------
+    UnknownConceptError
+        The graph lacks one of them.
+    """
+    given = (codes,) if isinstance(codes, str) else codes
+    return frozenset(one if one == EVERYTHING else canonical(graph, one)[0] for one in given)

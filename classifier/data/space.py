@@ -123,13 +123,14 @@ def nearest_examined(
     """Return the examined `classes` that a label leaves possible.
 
     The class itself; of a `coarse` label, the classes at or below it. Where there is none, the
-    nearest classes above; empty where there are none either.
+    nearest classes above; empty where there are none either. One class alone below a coarse label
+    is not possible for that: "upper limb" is no hand because no other part of it is a class.
     """
     code = canonical(graph, code)[0]
     if coarse:
-        below = {one for one in classes if one == code or graph.subsumes(code, one)}
+        below = frozenset(one for one in classes if one == code or graph.subsumes(code, one))
         if below:
-            return frozenset(below)
+            return below if len(below) > 1 or code in below else frozenset()
     return frozenset(graph.map_into(code, classes))
 
 

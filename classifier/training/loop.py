@@ -276,7 +276,7 @@ def _finite(loss: float, of: str, epoch: int) -> float:
             f"epoch {epoch + 1}",
             f"the {of} loss is '{loss}'",
             "a number",
-            "Take a smaller optimizer.lr, or find one with optimizer.lr=find.",
+            "Take a smaller optimizer.lr, or find one with optimizer.lr=find, in a new --out.",
         )
     return loss
 

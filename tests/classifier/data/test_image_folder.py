@@ -171,3 +171,13 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, terminology: Termino
     for path in (tmp_path, tmp_path / "file.png", tmp_path / "missing"):
         with pytest.raises(DataSetError):
             read(path, terminology)
+
+
+def test_a_set_may_declare_that_its_classes_name_everything(
+    tmp_path: Path, terminology: Terminology
+) -> None:
+    write(tmp_path, "hand/0.png", "knee/0.png")
+    silent = read(tmp_path, terminology)
+    assert silent.declaration.exhaustive_over == frozenset()
+    declared = read(tmp_path, terminology, exhaustive_over="*")
+    assert declared.declaration.exhaustive_over == {"*"}

@@ -21,6 +21,7 @@ from .samples import (
     CHEST,
     FINGER,
     FOOT,
+    FOREARM,
     FRONTAL,
     HAND,
     HEART,
@@ -188,7 +189,8 @@ def test_projection_radiographs_are_one_class(modality: str | None, found: str |
     [
         (HAND, False, {HAND, FINGER, UPPER_LIMB}, {HAND}),
         (HAND, True, {HAND, FINGER, UPPER_LIMB}, {HAND, FINGER}),
-        (UPPER_LIMB, True, {HAND, KNEE}, {HAND}),
+        (UPPER_LIMB, True, {HAND, FOREARM, KNEE}, {HAND, FOREARM}),
+        (UPPER_LIMB, True, {HAND, KNEE}, set()),
         (THUMB, False, {HAND, FINGER, KNEE}, {FINGER}),
         (THUMB, True, {HAND, KNEE}, {HAND}),
         (HEART, False, {HAND}, set()),
