@@ -22,8 +22,9 @@ from classifier.preprocess.sliding import open_and_close
 ELEMENT_AT_224: Final = 15
 # Up to this side OpenCV's own rectangle is faster than doubling.
 _SMALL_SIDE: Final = 31
-# Rows of a strip, so that what is in between stays in the cache; rows that are worth a thread.
-_STRIP: Final = 200
+# Rows of a strip, so that what is in between stays in the cache; pixels that are worth threads.
+_STRIP: Final = 336
+_LARGE: Final = 2**19
 
 
 def scaled_element(size: int, at_224: int = ELEMENT_AT_224) -> int:
@@ -74,11 +75,18 @@ def hat(
         else:
             low, high = (-np.inf, np.inf) if image.dtype.kind == "f" else (0, white(image))
             found = open_and_close(
-                image, side, low, high, lambda rows, *both: _combine(image[rows], *both)
+                image,
+                side,
+                low,
+                high,
+                lambda rows, opened, closed: _combine(
+                    image[rows], opened, closed, np.empty_like(opened), opened
+                ),
             )
     else:
-        found, closed = _opened_and_closed(image, shape)
-        _combine(image, found, closed)
+        between, found, closed = np.empty((3, *image.shape), image.dtype)
+        _open_and_close(image, shape, between, found, closed)
+        _combine(image, found, closed, between, found)
     if limits is not None or image.dtype.kind == "f":
         np.clip(found, *((0, 1) if limits is None else limits), out=found)
     return found
@@ -86,53 +94,67 @@ def hat(
 
 def _in_strips(image: NDArray[Any], shape: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the hat by a small element, rows after rows, in threads where there are many."""
-    found = np.empty_like(image)
+    found = np.empty(image.shape, image.dtype)
     # An opening looks at what is within the element, twice.
     reach = len(shape) - 1
 
-    def strip(start: int) -> None:
-        rows = slice(start, min(start + _STRIP, len(image)))
-        first = max(0, start - reach)
-        inside = slice(rows.start - first, rows.stop - first)
-        both = _opened_and_closed(image[first : rows.stop + reach], shape)
-        opened, closed = (plane[inside] for plane in both)
-        _combine(image[rows], opened, closed)
-        found[rows] = opened
+    def work(starts: range) -> None:
+        # Memory that was touched once is not asked of the system again for every strip.
+        planes = np.empty((3, _STRIP + 2 * reach, image.shape[1]), image.dtype)
+        for start in starts:
+            rows = slice(start, min(start + _STRIP, len(image)))
+            first = max(0, start - reach)
+            part = image[first : rows.stop + reach]
+            between, opened, closed = planes[:, : len(part)]
+            _open_and_close(part, shape, between, opened, closed)
+            inside = slice(rows.start - first, rows.stop - first)
+            _combine(image[rows], opened[inside], closed[inside], between[inside], found[rows])
 
     starts = range(0, len(image), _STRIP)
-    if len(starts) == 1:
-        strip(0)
+    count = min(len(starts), os.cpu_count() or 1)
+    if image.size < _LARGE or count == 1:
+        work(starts)
         return found
-    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-        for _ in pool.map(strip, starts):
+    with ThreadPoolExecutor(count) as pool:
+        for _ in pool.map(work, (starts[first::count] for first in range(count))):
             pass
     return found
 
 
-def _opened_and_closed(
-    image: NDArray[Any], shape: NDArray[np.uint8]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    between = cv2.erode(image, shape)
-    opened = cv2.dilate(between, shape)
+def _open_and_close(
+    image: NDArray[Any],
+    shape: NDArray[np.uint8],
+    between: NDArray[Any],
+    opened: NDArray[Any],
+    closed: NDArray[Any],
+) -> None:
+    cv2.erode(image, shape, dst=between)
+    cv2.dilate(between, shape, dst=opened)
     cv2.dilate(image, shape, dst=between)
-    return opened, cv2.erode(between, shape)
+    cv2.erode(between, shape, dst=closed)
 
 
-def _combine(image: NDArray[Any], opened: NDArray[Any], closed: NDArray[Any]) -> None:
-    """Overwrite the opening with f + (f - open f) - (close f - f), saturated once.
+def _combine(
+    image: NDArray[Any],
+    opened: NDArray[Any],
+    closed: NDArray[Any],
+    more: NDArray[Any],
+    found: NDArray[Any],
+) -> None:
+    """Write f + (f - open f) - (close f - f), saturated once; all but the image is overwritten.
 
     OpenCV's integers saturate. Neither difference can; and of what one exceeds the other by, and
     the reverse, one is 0, so that only one of the last two lines changes a pixel.
     """
     bright = cv2.subtract(image, opened, dst=opened)
     dark = cv2.subtract(closed, image, dst=closed)
-    more = cv2.subtract(bright, dark)
+    cv2.subtract(bright, dark, dst=more)
     if image.dtype.kind == "f":
-        cv2.add(image, more, dst=opened)
+        cv2.add(image, more, dst=found)
         return
     less = cv2.subtract(dark, bright, dst=dark)
     cv2.add(image, more, dst=more)
-    cv2.subtract(more, less, dst=opened)
+    cv2.subtract(more, less, dst=found)
 
 
 def _shape(element: int | NDArray[np.uint8]) -> NDArray[np.uint8]:
