@@ -231,7 +231,9 @@ def test_stratification_deals_each_group_to_a_part_with_a_share(seed: int, parts
 
     assert set(dealt) == set(range(1, parts))
     totals = np.bincount(dealt, weights=sizes, minlength=parts)[1:]
-    assert totals.max() - totals.min() <= 4 * sizes.max()
+    # Labels come before sizes: of 1,500 seeds the parts were 0.61 to 1.5 times their share.
+    assert 0.5 * totals.mean() <= totals.min()
+    assert totals.max() <= 1.75 * totals.mean()
 
 
 @pytest.mark.parametrize("groups", [2, 3, 10])
