@@ -6,6 +6,7 @@ The process of rank 0 writes files and speaks; the others are silent.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -138,8 +139,14 @@ def joined(device: str) -> Iterator[Group]:
     distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield Group(chosen, rank, size)
+        # A process that leaves early closes connections that others still read from.
+        distributed.barrier()
     finally:
+        # What wraps the network holds the group, and is part of cycles: gloo's threads would
+        # outlive the interpreter, which ends the process with SIGABRT.
+        gc.collect()
         distributed.destroy_process_group()
+        gc.collect()
 
 
 def _device(wanted: str, local: int) -> torch.device:

@@ -17,17 +17,18 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     data_of("default", tmp_path / "sets")
     run = tmp_path / "run"
-    subprocess.run(
+    done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
             *("--nproc-per-node", "2", "-m", "tests.classifier.training.two"),
             *map(str, (tmp_path / "sets", run, tmp_path)),
         ],
         cwd=ROOT,
-        check=True,
         capture_output=True,
+        text=True,
         timeout=300,
     )
+    assert done.returncode == 0, done.stderr
     notes = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     # Of each epoch: the weights, the running statistics and what is said of the validation part.
     assert notes[0]["weights"] == notes[1]["weights"]
