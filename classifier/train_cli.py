@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from classifier.training.logs import Reporter
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-# What the extra `classifier` installs.
-_EXTRA = frozenset(
-    {"PIL", "cv2", "imagehash", "matplotlib", "scipy", "sklearn", "tensorboard", "tomli_w"}
-    | {"torch", "torchvision"}
-)
 
 
 def _shared(command: _Command) -> _Command:
@@ -105,28 +100,23 @@ def tune(**given: Any) -> None:
 
 def _run(given: dict[str, Any], job: Callable[..., dict[str, Any]]) -> None:
     """Run `job` as the options say, and show what it returns."""
-    try:
-        from classifier.training.distributed import joined
-        from classifier.training.interrupt import InterruptedRunError
-        from terminology.library import load_terminology
-    except ModuleNotFoundError as error:
-        _missing(error)
+    from classifier.training.distributed import joined
+    from classifier.training.interrupt import InterruptedRunError
+    from terminology.library import load_terminology
+
     config, run = _config(given)
-    try:
-        with joined(given["device"]) as group:
-            reporter = _reporter(group)
-            terminology = load_terminology(given["release"], given["mappings"], None)
-            try:
-                metrics = job(config, run, terminology, group, reporter, resume=given["resume"])
-            except InterruptedRunError as stopped:
-                if group.main:
-                    click.echo(f"Interrupted at {stopped}; it is saved. Go on with:", err=True)
-                    click.echo(f"  {_again(run)}", err=True)
-                raise click.exceptions.Exit(INTERRUPTED) from None
+    with joined(given["device"]) as group:
+        reporter = _reporter(group)
+        terminology = load_terminology(given["release"], given["mappings"], None)
+        try:
+            metrics = job(config, run, terminology, group, reporter, resume=given["resume"])
+        except InterruptedRunError as stopped:
             if group.main:
-                _show(metrics, run, as_json=given["as_json"])
-    except ModuleNotFoundError as error:
-        _missing(error)
+                click.echo(f"Interrupted at {stopped}; it is saved. Go on with:", err=True)
+                click.echo(f"  {_again(run)}", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        if group.main:
+            _show(metrics, run, as_json=given["as_json"])
 
 
 def _config(given: dict[str, Any]) -> tuple[TrainConfig, Path]:
@@ -179,15 +169,6 @@ def _show(metrics: dict[str, Any], run: Path, *, as_json: bool) -> None:
                 click.echo(f"{part}\t{head}\t{name.replace('_', ' ')}\t{shown}")
     if "winner" in metrics:
         click.echo(f"winner\t{metrics['winner']}")
-
-
-def _missing(error: ModuleNotFoundError) -> None:
-    if (error.name or "").partition(".")[0] not in _EXTRA:
-        raise error
-    misuse(
-        f"the package '{error.name}' is not installed; expected the extra 'classifier'."
-        " Install it: pip install 'bodysite[classifier]'."
-    )
 
 
 @click.group(cls=BodySiteGroup)

@@ -6,10 +6,7 @@ read. Patients become hashes at once: no identifier of theirs is kept, shown or 
 
 from __future__ import annotations
 
-import hashlib
-import struct
 import warnings
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +17,7 @@ from pydicom import Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
+from classifier.data.headers import DAMAGED, hashed
 from classifier.data.leftovers import Leftovers
 from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.errors import DataSetError
@@ -33,19 +31,6 @@ from terminology.vocabulary import canonical
 _REMEDY: Final = "Give a folder that holds DICOM images, at any depth."
 # The group of the attributes that identify a patient (PS3.6).
 _PATIENT: Final = 0x0010
-# What damaged files make pydicom raise.
-_DAMAGE: Final = (
-    InvalidDicomError,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +156,7 @@ class _FileReader:
                 source = elements.text(self.source) if self.source else ""
         except InvalidDicomError:
             self.leftovers.leave("a file that is no DICOM", where)
-        except _DAMAGE as error:
+        except DAMAGED as error:
             self.leftovers.leave(f"a file that cannot be read ({type(error).__name__})", where)
         else:
             if rows < 1:
@@ -230,9 +215,7 @@ class _FileReader:
         )
 
     def _hashed(self, value: str) -> str:
-        if not value:
-            return ""
-        return hashlib.sha256(f"{self.salt}\\{value}".encode()).hexdigest()[:16]
+        return hashed(value, self.salt) if value else ""
 
 
 def _number(dataset: Dataset, keyword: str) -> int:

@@ -7,7 +7,6 @@ part have no row. Age, side, view and patient are taken from the headers, pixels
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
+from classifier.data.headers import DAMAGED, hashed
 from classifier.data.leftovers import Leftovers
 from classifier.data.pictures import Pictures, stem_of
 from classifier.data.rows import table_rows
 from classifier.data.sample import EVERYTHING, Collection, Declaration, Sample
 from classifier.errors import DataSetError
 from terminology.annotation import HeaderReading
-from terminology.elements import BROKEN
 from terminology.vocabulary import canonical
 
 if TYPE_CHECKING:
@@ -195,7 +193,7 @@ def _header(file: Path, terminology: Terminology) -> _Header | None:
                 str(dataset.get(keyword, "") or "").strip()
                 for keyword in ("PatientID", "StudyInstanceUID")
             )
-    except (InvalidDicomError, *BROKEN):
+    except DAMAGED:
         return None
     return _Header(reading, patient, study)
 
@@ -228,6 +226,5 @@ def _grouped(samples: Sequence[Sample], headers: Sequence[_Header]) -> tuple[Sam
     found: list[Sample] = []
     for sample, header in zip(samples, headers, strict=True):
         group = (header.patient if named else "") or header.study
-        name = hashlib.sha256(group.encode()).hexdigest()[:16]
-        found.append(replace(sample, group=f"{NAME}:{name}") if group else sample)
+        found.append(replace(sample, group=f"{NAME}:{hashed(group)}") if group else sample)
     return tuple(found)
