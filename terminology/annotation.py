@@ -178,13 +178,31 @@ class ExaminedSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """The examined site by five ways of joining header and image, kept apart; each best first.
+
+    `header` and `image` are what each says alone. `union` holds a site that either says, for
+    recall; `intersection` what both agree on, for precision: the more specific of two sites of
+    which one subsumes the other. `bayes` weighs both by how reliable they are.
+    """
+
+    header: tuple[Site, ...] = ()
+    image: tuple[Site, ...] = ()
+    union: tuple[Site, ...] = ()
+    intersection: tuple[Site, ...] = ()
+    bayes: tuple[Site, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BodySiteAnnotation:
     """The answer for one instance.
 
     `examined` holds the answer first; empty means "not known". `visible` lists the sites that a
     model saw, and is empty while no model is loaded. `header` keeps every attribute's statement,
-    `image` every site that the model offered. `notes` say in words what a reader must know, such
-    as that no model was loaded.
+    `image` every site that the model offered. `answers` are the five ways of joining them, `None`
+    while no model is loaded. `review` says in codes why a person should look at the instance;
+    empty means that nobody need. `notes` say in words what a reader must know, such as that no
+    model was loaded.
     """
 
     instance: Instance | None
@@ -201,3 +219,5 @@ class BodySiteAnnotation:
     conflicts: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    answers: Answers | None = None
+    review: tuple[str, ...] = ()
