@@ -84,6 +84,7 @@ def read(
     name: str | None = None,
     where: Mapping[str, str | Sequence[str]] | None = None,
     exhaustive_over: Sequence[str] = (),
+    sources: Mapping[str, str] | None = None,
 ) -> Collection:
     """Return the samples of the manifest at `path`, in its order.
 
@@ -102,6 +103,9 @@ def read(
     exhaustive_over
         SCTIDs of regions of which every part that is in the frame is named, or ``*`` for all;
         by default a part that is not named is unknown.
+    sources
+        Sources that are parts of one, each with the name of the whole: what comes from one
+        hospital must not be trained on where the hospital is left out.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def read(
     columns = list(rows[0][1]) if rows else []
     _check_columns(file, columns)
     wanted = _Filter(file, columns, where or {})
-    reader = _RowReader(terminology, file.parent, leftovers)
+    reader = _RowReader(terminology, file.parent, leftovers, sources or {})
     samples: list[Sample] = []
     seen: dict[str, int] = {}
     for line, cells in rows:
@@ -205,6 +209,7 @@ class _RowReader:
     terminology: Terminology
     folder: Path
     leftovers: Leftovers
+    sources: Mapping[str, str]
 
     def sample(self, cells: Mapping[str, str], place: str) -> Sample | None:
         """Return the sample of one row; `None` where there is no such file."""
@@ -223,7 +228,7 @@ class _RowReader:
         return Sample(
             key=key if frame == 0 else f"{key}#{frame}",
             path=path,
-            source=source,
+            source=self.sources.get(source, source),
             group=group if ":" in group else f"{source}:{group}",
             frame=frame,
             examined=examined,

@@ -70,6 +70,36 @@ def encode(
     return Targets(allowed, present, known)
 
 
+def within_frame(targets: Targets, space: LabelSpace) -> Targets:
+    """Return what is still known where only a part of each picture is shown, which part unknown.
+
+    What was examined may be any part that was in the frame. Of those, no one is sure to be shown,
+    but what subsumes all of them is; what was absent from the whole is absent. View, side and
+    modality are those of the whole.
+    """
+    vocabulary = space.vocabulary
+    columns = np.array([vocabulary.columns[code] for code in space.columns(Head.EXAMINED)], int)
+    above = np.eye(len(vocabulary), dtype=np.bool_)
+    for column, ancestors in enumerate(vocabulary.ancestors):
+        above[column, list(ancestors)] = True
+    allowed = dict(targets.allowed)
+    kept = np.zeros_like(targets.present)
+    if Head.EXAMINED in allowed:
+        flags = allowed[Head.EXAMINED].copy()
+        for row, present in enumerate(targets.present):
+            if not flags[row].any():
+                continue
+            known = columns[flags[row]]
+            there = present[columns] & ~above[known].any(axis=0)[columns]
+            flags[row] |= there
+            kept[row] = present & above[columns[flags[row]]].all(axis=0)
+            if Head.ROUTER in allowed and there.any():
+                allowed[Head.ROUTER] = allowed[Head.ROUTER].copy()
+                allowed[Head.ROUTER][row] = False
+        allowed[Head.EXAMINED] = flags
+    return Targets(allowed, kept, (targets.known & ~targets.present) | kept)
+
+
 def unheld(
     collections: Sequence[Collection], space: LabelSpace, graph: BodyStructureGraph
 ) -> dict[Head, Counter[str]]:

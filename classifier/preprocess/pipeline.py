@@ -19,6 +19,7 @@ from classifier.preprocess.cartex import CartexSettings, cartoon_texture
 from classifier.preprocess.checks import check_grey, check_unit, white
 from classifier.preprocess.hat import ELEMENT_AT_224, hat, scaled_element
 from classifier.preprocess.resize import FITS, Fit, resize
+from classifier.preprocess.trim import content_box, stretched
 
 Kind = Literal["A", "B", "C", "D"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
@@ -41,6 +42,10 @@ class Preprocessing:
         Pixels a side of the network's input.
     fit
         ``"squash"`` to the square, as Cheng et al. do, or ``"pad"`` with black.
+    trim
+        Whether uniform margins are cut off first (`classifier.preprocess.trim.content_box`).
+    stretch
+        Whether the grey levels of what was fitted are spread from black to white.
     channels
         3, or 1 for A and B, which repeat one channel.
     mean, std
@@ -63,6 +68,8 @@ class Preprocessing:
     hat_element: int = ELEMENT_AT_224
     cartex: CartexSettings = field(default_factory=CartexSettings)
     reducing_gap: float | None = None
+    trim: bool = False
+    stretch: bool = False
 
     def __post_init__(self) -> None:
         self._demand("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}")
@@ -109,10 +116,14 @@ class Preprocessing:
         PreprocessingError
             The array is not grey, or a floating-point value lies outside [0, 1].
         """
+        check_grey(grey, "preprocessing")
+        if self.trim:
+            top, bottom, left, right = content_box(grey)
+            grey = grey[top:bottom, left:right]
         fitted = resize(grey, self.size, self.fit, reducing_gap=self.reducing_gap)
-        if fitted.dtype == np.uint8:
-            return fitted
-        return np.rint(fitted * np.float32(255 / white(fitted))).astype(np.uint8)
+        if fitted.dtype != np.uint8:
+            fitted = np.rint(fitted * np.float32(255 / white(fitted))).astype(np.uint8)
+        return stretched(fitted) if self.stretch else fitted
 
     def tensor(self, fitted: NDArray[Any]) -> NDArray[np.float32]:
         """Return the network's input, float32 (channels, S, S), for a fitted image.

@@ -3,8 +3,9 @@
 Everything geometric is composed into one warp, so that an image is interpolated once, and
 everything that changes grey levels into one curve. The order is that of the world: the patient
 lies as he lies (warp), the beam is collimated and a marker put beside him (box, stamps), the
-detector and the viewer show it brighter, darker or inverted (curve), and there is noise. What the
-warp brings in from outside the image is black, as the collimated border of a film is.
+detector and the viewer show it brighter, darker or inverted (curve), even, soft or in part
+(device), and there is noise. What the warp brings in from outside the image is black, as the
+collimated border of a film is, unless `bare` has it grey.
 
 `Augmentation.apply_grey` is the way to train: it changes the fitted grey image, and
 `classifier.preprocess.pipeline.Preprocessing.tensor` makes what the network is fed of it.
@@ -13,8 +14,8 @@ warp brings in from outside the image is black, as the collimated border of a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import cos, exp, log, radians, sin, sqrt
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
@@ -55,6 +56,10 @@ _RANGES: Final = MappingProxyType(
         "crop": (0.05, 1.0),
         "crop_ratio": (1.0, 4.0),
         "shift": (0.0, 0.5),
+        "close": (0.1, 1.0),
+        "close_probability": _PROBABILITY,
+        "quarter": _PROBABILITY,
+        "bare": _PROBABILITY,
         "lighting": (0.0, 0.9),
         "lighting_probability": _PROBABILITY,
         "gamma": (1.0, 5.0),
@@ -62,6 +67,10 @@ _RANGES: Final = MappingProxyType(
         "collimate": _PROBABILITY,
         "collimate_least": (0.1, 1.0),
         "stamp": _PROBABILITY,
+        "caption": _PROBABILITY,
+        "erase": _PROBABILITY,
+        "equalise": _PROBABILITY,
+        "soften": _PROBABILITY,
         "noise": (0.0, 1.0),
         "noise_probability": _PROBABILITY,
     }
@@ -100,6 +109,14 @@ class Augmentation:
         how far its sides may differ in ratio. 1 and 1: no crop.
     shift
         Fraction of a side that the image is moved by at most, each way.
+    close, close_probability
+        Least fraction of the sides that a close-up shows; its middle is drawn where there is
+        something to see, rather near the middle of the image. 1: none.
+    quarter
+        Probability of a quarter turn or two, either way.
+    bare
+        Probability that what lies outside the image is grey or white, as of a bare detector or a
+        scanned page, instead of black.
     lighting, lighting_probability
         Brightness and contrast, each asked with that probability: l moves the logit of the grey
         level by up to that of (1 ± l) / 2, and multiplies it by between 1 - l and 1 / (1 - l).
@@ -113,6 +130,14 @@ class Augmentation:
     stamp, stamp_glyphs
         Probability of each of two bright marks near the border, and what they are drawn from:
         of ``LRX+IT``. Leave out L and R where the mark is what is to be read.
+    caption
+        Probability of a line of marks like small print along the upper or the lower edge.
+    erase
+        Probability of a box of one grey level, a fifth of the area at most.
+    equalise
+        Probability that contrast is equalised locally (CLAHE), as some viewers do.
+    soften
+        Probability that the image has been through fewer pixels, down to a third of a side.
     noise, noise_probability
         Largest standard deviation of Gaussian noise, in fractions of white.
     """
@@ -129,6 +154,10 @@ class Augmentation:
     crop: float = 1.0
     crop_ratio: float = 1.0
     shift: float = 0.0
+    close: float = 1.0
+    close_probability: float = 1.0
+    quarter: float = 0.0
+    bare: float = 0.0
     lighting: float = 0.0
     lighting_probability: float = 1.0
     gamma: float = 1.0
@@ -137,6 +166,10 @@ class Augmentation:
     collimate_least: float = 0.6
     stamp: float = 0.0
     stamp_glyphs: str = "LR"
+    caption: float = 0.0
+    erase: float = 0.0
+    equalise: float = 0.0
+    soften: float = 0.0
     noise: float = 0.0
     noise_probability: float = 1.0
 
@@ -187,9 +220,18 @@ class Augmentation:
         rng
             The same state gives the same bytes.
         """
+        return self.look(fitted, rng).image
+
+    def look(self, fitted: NDArray[Any], rng: np.random.Generator, size: int | None = None) -> Look:
+        """Return a look-alike of a fitted image (D, D), with sides of `size`, by default of D.
+
+        An image that was fitted to more pixels than the network is fed has detail for close-ups.
+        Otherwise as `apply_grey`.
+        """
         if fitted.ndim != 2 or fitted.dtype not in (np.uint8, np.float32):
             _refuse(fitted, "uint8 or float32 (S, S)")
-        return self._noisy(_rendered(fitted, self._drawn(fitted, rng)), rng)
+        drawn = self._drawn(fitted, rng, size or len(fitted))
+        return Look(self._noisy(_rendered(fitted, drawn), rng), drawn.shown)
 
     def apply(self, image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Return a look-alike of a tensor, float32 in [0, 1], of its shape.
@@ -206,7 +248,7 @@ class Augmentation:
         """
         if image.ndim != 3 or len(image) not in (1, 3) or image.dtype != np.float32:
             _refuse(image, "float32 (1, S, S) or (3, S, S)")
-        drawn = self._drawn(image[0], rng)
+        drawn = self._drawn(image[0], rng, image.shape[1])
         grey = self._noisy(_rendered(image[0], drawn), rng)
         found = np.empty_like(image)
         found[:] = grey
@@ -217,27 +259,36 @@ class Augmentation:
             np.clip(found[2], 0, 1, out=found[2])
         return found
 
-    def _drawn(self, image: NDArray[Any], rng: np.random.Generator) -> _Drawn:
+    def _drawn(self, image: NDArray[Any], rng: np.random.Generator, size: int) -> _Drawn:
         """Return what is done to an image, drawn in an order that is fixed."""
         if image.shape[0] != image.shape[1] or not image.size:
             _refuse(image, "a square")
         if image.dtype.kind == "f":
             check_unit(image, "augmentation")
-        size = image.shape[0]
-        warp = self._draw_warp(rng)
+        warp, shown = self._draw_warp(image, rng)
+        if warp is None and size != len(image):
+            warp = _scale(1, 1)
         stamps = tuple(self._draw_stamp(size, rng) for _ in range(2) if self.stamp > rng.random())
         return _Drawn(
-            None if warp is None else _in_pixels(warp, size),
+            size,
+            None if warp is None else _in_pixels(warp, len(image), size),
+            rng.random() if self.bare > rng.random() else 0.0,
             self._draw_box(size, rng) if self.collimate > rng.random() else None,
-            stamps,
+            stamps if self.caption <= rng.random() else (*stamps, *self._draw_caption(size, rng)),
             self._draw_curve(rng),
+            self._draw_device(size, rng),
+            shown,
         )
 
-    def _draw_warp(self, rng: np.random.Generator) -> _Matrix | None:
-        """Return where each point of the result comes from, in [-1, 1]² and homogeneous.
+    def _draw_warp(
+        self, image: NDArray[Any], rng: np.random.Generator
+    ) -> tuple[_Matrix | None, float]:
+        """Return where each point of the result comes from, and how much of the image it shows.
 
-        `None` where that is where it is.
+        In [-1, 1]² and homogeneous; `None` where that is where it is. The share is of the area
+        that crops leave, before the image is turned and moved.
         """
+        shown = 1.0
         steps: list[_Matrix] = []
         if self.dihedral > rng.random():
             across, down, swapped = rng.integers(2, size=3)
@@ -252,9 +303,18 @@ class Augmentation:
             width, height = sqrt(area * ratio), sqrt(area / ratio)
             left, top = _between(rng, width - 1, 1 - width), _between(rng, height - 1, 1 - height)
             steps.append(np.array([[width, 0, left], [0, height, top], [0, 0, 1]]))
+            shown *= area
+        if self.close < 1 and self.close_probability > rng.random():
+            side = _between(rng, self.close, 1)
+            across, down = (min(max(at, side - 1), 1 - side) for at in _seen(image, rng))
+            steps.append(np.array([[side, 0, across], [0, side, down], [0, 0, 1]]))
+            shown *= side**2
+        if self.quarter > rng.random():
+            steps.append(_turn(90.0 * int(rng.integers(1, 4))))
         if self.zoom != (1, 1) and self.zoom_probability > rng.random():
             factor = _between(rng, *self.zoom)
             steps.append(_scale(1 / factor, 1 / factor))
+            shown *= min(1, 1 / factor) ** 2
         if self.rotate > 0 and self.rotate_probability > rng.random():
             angle = _between(rng, self.rotate_least, self.rotate)
             steps.append(_turn(angle if rng.random() < 0.5 else -angle))
@@ -269,11 +329,11 @@ class Augmentation:
             across, down = (2 * _between(rng, -self.shift, self.shift) for _ in range(2))
             steps.append(np.array([[1, 0, across], [0, 1, down], [0, 0, 1]]))
         if not steps:
-            return None
+            return None, shown
         found = steps[0]
         for step in steps[1:]:
             found = found @ step
-        return found
+        return found, shown
 
     def _draw_box(self, size: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Return the corners of what the collimator leaves open, in fixed point."""
@@ -297,6 +357,35 @@ class Augmentation:
         )
         thickness = max(1, round(height * size * _between(rng, 0.04, 0.1)))
         return _Stamp(strokes, thickness, _between(rng, 0.75, 1))
+
+    def _draw_caption(self, size: int, rng: np.random.Generator) -> Iterator[_Stamp]:
+        """Yield marks like the letters of a line of small print along an edge."""
+        height = _between(rng, 0.04, 0.1)
+        down = _between(rng, 0.85, 0.95) * (1 if rng.random() < 0.7 else -1)
+        across, level = _between(rng, -0.95, 0), _between(rng, 0.5, 1)
+        glyphs = list(_GLYPHS.values())
+        for _ in range(int(rng.integers(4, 18))):
+            if across > 1 - height:
+                break
+            for stroke in glyphs[int(rng.integers(len(glyphs)))]:
+                points = (np.array(stroke) - (0.0, 0.5)) * height + (across, down)
+                yield _Stamp((_fixed_point(points, size),), 1, level)
+            across += height * _between(rng, 0.7, 1.3)
+
+    def _draw_device(self, size: int, rng: np.random.Generator) -> _Device:
+        """Return what other devices and viewers do to an image."""
+        device = _Device()
+        if self.equalise > rng.random():
+            device = replace(device, clip=_between(rng, 1, 4), tiles=int(rng.integers(2, 9)))
+        if self.soften > rng.random():
+            device = replace(device, pixels=max(8, round(size * _between(rng, 1 / 3, 1))))
+        if self.erase > rng.random():
+            sides = [round(size * _between(rng, 0.1, 0.45)) for _ in range(2)]
+            (left, right), (top, bottom) = (
+                (start := int(rng.integers(size - side + 1)), start + side) for side in sides
+            )
+            device = replace(device, erased=(left, right, top, bottom), level=rng.random())
+        return device
 
     def _draw_curve(self, rng: np.random.Generator) -> _Matrix | None:
         """Return what 256 grey levels from black to white become, in [0, 1], or `None`."""
@@ -340,18 +429,60 @@ class _Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
-    """What is done to an image; `None` is nothing."""
+class Look:
+    """A look-alike: the image (S, S), and the share of the area of the first that it shows."""
 
+    image: NDArray[Any]
+    shown: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """Local contrast, pixels of a side on the way, a box (left, right, top, bottom) of a level."""
+
+    clip: float = 0.0
+    tiles: int = 8
+    pixels: int | None = None
+    erased: tuple[int, int, int, int] | None = None
+    level: float = 0.0
+
+    def shows(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return what the image is on this device; it may be changed."""
+        size = len(image)
+        if self.clip:
+            levels = image if image.dtype == np.uint8 else np.rint(image * 255).astype(np.uint8)
+            even = cv2.createCLAHE(self.clip, (self.tiles, self.tiles)).apply(levels)
+            image = even if image.dtype == np.uint8 else even.astype(np.float32) / np.float32(255)
+        if self.pixels is not None:
+            few = (self.pixels, self.pixels)
+            small = cv2.resize(image, few, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+        if self.erased is not None:
+            left, right, top, bottom = self.erased
+            image[top:bottom, left:right] = self.level * white(image)
+        return image
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What is done to an image; `None` is nothing. `outside` is the level there, of white."""
+
+    size: int
     warp: _Matrix | None
+    outside: float
     box: NDArray[np.int32] | None
     stamps: tuple[_Stamp, ...]
     curve: _Matrix | None
+    device: _Device
+    shown: float
 
 
 def _rendered(plane: NDArray[Any], drawn: _Drawn) -> NDArray[Any]:
     """Return a new plane (S, S) with everything but the noise done to it."""
-    found = plane.copy() if drawn.warp is None else _warped(plane, drawn.warp)
+    if drawn.warp is None:
+        found = plane.copy()
+    else:
+        found = _warped(plane, drawn.warp, drawn.size, drawn.outside * white(plane))
     if drawn.box is not None:
         opened = np.zeros(found.shape, np.uint8)
         cv2.fillConvexPoly(opened, drawn.box, 1, shift=_SHIFT)
@@ -359,14 +490,18 @@ def _rendered(plane: NDArray[Any], drawn: _Drawn) -> NDArray[Any]:
     for stamp in drawn.stamps:
         level = stamp.level * white(found)
         cv2.polylines(found, stamp.strokes, False, level, stamp.thickness, cv2.LINE_8, _SHIFT)
-    if drawn.curve is None:
+    return drawn.device.shows(_curved(found, drawn.curve))
+
+
+def _curved(found: NDArray[Any], levels: _Matrix | None) -> NDArray[Any]:
+    """Return the plane with what 256 grey levels become, in place."""
+    if levels is None:
         return found
     if found.dtype == np.uint8:
-        table = np.rint(255 * drawn.curve).astype(np.uint8)
-        cv2.LUT(found, table, dst=found)
+        cv2.LUT(found, np.rint(255 * levels).astype(np.uint8), dst=found)
         return found
     # np.interp, which searches, takes some ten times as long.
-    curve = drawn.curve.astype(np.float32)
+    curve = levels.astype(np.float32)
     found *= 255
     below = np.clip(found, 0, 254).astype(np.uint8)
     found -= below
@@ -375,21 +510,50 @@ def _rendered(plane: NDArray[Any], drawn: _Drawn) -> NDArray[Any]:
     return found
 
 
-def _warped(plane: NDArray[Any], warp: _Matrix) -> NDArray[Any]:
-    """Return the plane warped, black where nothing comes from."""
+def _warped(plane: NDArray[Any], warp: _Matrix, size: int, outside: float) -> NDArray[Any]:
+    """Return the plane warped to (size, size), `outside` where nothing comes from."""
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # Where pixels are left out, those in between must count too.
+    step = np.sqrt(abs(np.linalg.det(warp[:2, :2] / warp[2, 2])))
+    if step > 1.5:
+        sigma = 0.35 * float(step)
+        plane = cv2.GaussianBlur(plane, (0, 0), sigma)
+    shape = (size, size)
     if warp[2, 0] == 0 and warp[2, 1] == 0:
-        return cv2.warpAffine(plane, warp[:2] / warp[2, 2], plane.shape[::-1], flags=how)
-    return cv2.warpPerspective(plane, warp, plane.shape[::-1], flags=how)
+        return cv2.warpAffine(plane, warp[:2] / warp[2, 2], shape, flags=how, borderValue=outside)
+    return cv2.warpPerspective(plane, warp, shape, flags=how, borderValue=outside)
 
 
-def _in_pixels(warp: _Matrix, size: int) -> _Matrix:
-    """Return the same warp of places in [-1, 1]² for those of pixels, whose centres are whole."""
+def _in_pixels(warp: _Matrix, size: int, made: int) -> _Matrix:
+    """Return the same warp of places in [-1, 1]² for those of pixels, whose centres are whole.
+
+    From an image with sides of `size` to one with sides of `made`.
+    """
     half, middle = size / 2, (size - 1) / 2
+    own, centre = made / 2, (made - 1) / 2
     into = np.array([[half, 0, middle], [0, half, middle], [0, 0, 1]])
-    back = np.array([[1 / half, 0, -middle / half], [0, 1 / half, -middle / half], [0, 0, 1]])
+    back = np.array([[1 / own, 0, -centre / own], [0, 1 / own, -centre / own], [0, 0, 1]])
     found: _Matrix = into @ warp @ back
     return found
+
+
+_CELLS: Final = 12
+_PLACES: Final = (np.arange(_CELLS) + 0.5) * 2 / _CELLS - 1
+# Rather near the middle, where what was examined lies.
+_CENTRAL: Final = np.exp(-(_PLACES[:, None] ** 2 + _PLACES**2) / (2 * 0.45**2))
+
+
+def _seen(image: NDArray[Any], rng: np.random.Generator) -> tuple[float, float]:
+    """Return a place where there is something to see, across and down in [-1, 1]."""
+    cells = cv2.resize(image, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float64)
+    # What differs from the air around, be it black, grey or white.
+    contrast = np.abs(cells - np.median(cells[[0, -1]])) + 0.01 * white(image)
+    weights = (contrast * _CENTRAL).ravel()
+    chosen = int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum()))
+    down, across = divmod(min(chosen, _CELLS**2 - 1), _CELLS)
+    return tuple(  # type: ignore[return-value]
+        float(_PLACES[at]) + _between(rng, -1, 1) / _CELLS for at in (across, down)
+    )
 
 
 def _fixed_point(places: _Matrix, size: int) -> NDArray[np.int32]:
@@ -445,6 +609,7 @@ _CHENG: Final[Mapping[str, Any]] = MappingProxyType(
 )
 # `cheng`: Cheng et al. for ROCO and SNOMED CT; `cheng-directed`: theirs for IRMA, where direction
 # counts. `router`: the DICOM Imaging Router's. `default`: ours, for parts, sides and views.
+# `framing`: ours, for pictures of other hospitals: closer and wider, turned, of other devices.
 POLICIES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "none": {},
@@ -463,6 +628,34 @@ POLICIES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "stamp": 0.25,
             "noise": 0.03,
             "noise_probability": 0.3,
+        },
+        "framing": {
+            "flip": 0.5,
+            "rotate": 20.0,
+            "quarter": 0.2,
+            "close": 0.35,
+            "close_probability": 0.6,
+            "crop": 0.75,
+            "crop_ratio": 1.6,
+            "zoom": (0.6, 1.1),
+            "shift": 0.1,
+            "warp": 0.08,
+            "warp_probability": 0.3,
+            "bare": 0.25,
+            "lighting": 0.35,
+            "lighting_probability": 0.75,
+            "gamma": 1.6,
+            "invert": 0.15,
+            "collimate": 0.3,
+            "collimate_least": 0.5,
+            "stamp": 0.3,
+            "stamp_glyphs": "LRXIT+",
+            "caption": 0.15,
+            "erase": 0.2,
+            "equalise": 0.25,
+            "soften": 0.3,
+            "noise": 0.04,
+            "noise_probability": 0.4,
         },
     }
 )

@@ -53,17 +53,33 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """Images with their targets, row by row."""
+    """Images with their targets, row by row.
+
+    Attributes
+    ----------
+    detailed
+        The same images with more pixels, to draw look-alikes from; `None`: from `images`.
+    within
+        What is known of a part of each image (`classifier.data.targets.within_frame`); `None`:
+        a part keeps the targets of the whole.
+    """
 
     images: CachedImages
     targets: Targets
+    detailed: CachedImages | None = None
+    within: Targets | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: Sequence[int]) -> Examples:
         """Return some of the rows."""
-        return Examples(self.images.take(rows), self.targets.take(rows))
+        return Examples(
+            self.images.take(rows),
+            self.targets.take(rows),
+            None if self.detailed is None else self.detailed.take(rows),
+            None if self.within is None else self.within.take(rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,9 @@ class Batches:
         `None` leaves the images as they are, and in their order.
     size
         Images of a batch over all processes; batches of an epoch differ by one at most.
+    least_shown
+        A look-alike that shows a smaller share of the area of its image has the targets of a part
+        of it, `Examples.within`.
     rank, ranks
         Which process this is, of how many: each takes every `ranks`-th image of a batch.
     workers
@@ -91,6 +110,7 @@ class Batches:
     ranks: int = 1
     workers: int = 0
     pinned: bool = False
+    least_shown: float = 0.0
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.size)
@@ -127,18 +147,30 @@ class Batches:
         return [part[self.rank :: self.ranks] for part in np.array_split(rows, len(self))]
 
     def _batch(self, epoch: int, rows: NDArray[np.intp]) -> Batch:
-        images = np.stack([self._image(epoch, int(row)) for row in rows])
+        looks = [self._look(epoch, int(row)) for row in rows]
+        images = np.stack([image for image, _ in looks])
         targets = as_tensors(self.examples.targets.take(rows))
+        if self.examples.within is not None:
+            parts = torch.tensor([shown < self.least_shown for _, shown in looks])
+            within = as_tensors(self.examples.within.take(rows))
+            targets = {
+                name: torch.where(parts[:, None], within[name], one)
+                for name, one in targets.items()
+            }
         batch = Batch(torch.from_numpy(images), targets)
         return batch if not self.pinned else _pinned(batch)
 
-    def _image(self, epoch: int, row: int) -> NDArray[np.float32]:
+    def _look(self, epoch: int, row: int) -> tuple[NDArray[np.float32], float]:
+        """Return what the network is fed, and the share of the image's area that it shows."""
         fitted = self.examples.images[row]
         if self.augmentation is None:
-            return self.preprocessing.tensor(fitted)
+            return self.preprocessing.tensor(fitted), 1.0
         # The picture is varied first and filtered then, as another picture would be.
         rng = np.random.default_rng([self.seed, _AUGMENT, epoch, row])
-        return self.preprocessing.tensor(self.augmentation.apply_grey(fitted, rng))
+        detailed = self.examples.detailed
+        source = fitted if detailed is None else detailed[row]
+        look = self.augmentation.look(source, rng, len(fitted))
+        return self.preprocessing.tensor(look.image), look.shown
 
 
 def as_tensors(targets: Targets) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ _Rate = Annotated[float, Range(1e-9, 100)]
 # The fields of `Sample` that `where` may choose by.
 CHOOSABLE: Final = ("source", "part", "modality", "view", "laterality", "licence")
 # Heads whose classes a mirrored picture has not.
-DIRECTED: Final = (Head.VIEW, Head.LATERALITY, Head.IRMA)
+DIRECTED: Final = (Head.LATERALITY, Head.IRMA)
 OptimizerName = Literal["sgd", "adam", "adamw", "adagrad"]
 PreprocessKind = Literal["A", "B", "C", "D"]
 
@@ -176,6 +176,12 @@ class TrainTable:
         Mixed precision: ``auto`` is bf16 on a GPU that has it, fp16 on another, off on a CPU.
     ema
         Decay of the moving average of the weights, which is what is scored and kept; 0 is none.
+    detail
+        Look-alikes are drawn from images of so many times the sides that the network is fed, so
+        that close-ups show more, not larger pixels.
+    least_shown
+        A look-alike that shows a smaller share of the area of its image keeps of the label only
+        what holds for any part of the frame.
     mixup
         Alpha of the Beta distribution of the mixing share, for the heads of parts; 0 is none.
     workers
@@ -192,6 +198,8 @@ class TrainTable:
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
     ema: Annotated[float, Range(0, 0.99999)] = 0.0
     mixup: Annotated[float, Range(0, 10)] = 0.0
+    detail: Annotated[float, Range(1, 8)] = 1.0
+    least_shown: _Share = 0.0
     workers: _CountOrZero = 2
     threads: _CountOrZero = 0
     seed: _CountOrZero = 0

@@ -216,6 +216,7 @@ def _batches(task: Task, group: Group) -> Batches:
         ranks=group.size,
         workers=table.workers,
         pinned=group.device.type == "cuda",
+        least_shown=table.least_shown,
     )
 
 

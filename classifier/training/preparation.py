@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.duplicates import group_near_duplicates, image_hash
-from classifier.data.labels import LabelSpace
+from classifier.data.labels import Head, LabelSpace
 from classifier.data.read import check_named_once, read_collection
 from classifier.data.sample import Collection, Sample
 from classifier.data.space import build_space
 from classifier.data.splits import Split, folds, holdout, leave_one_source_out, own_parts
 from classifier.data.splits import load as load_splits
 from classifier.data.splits import save as save_splits
-from classifier.data.targets import encode
+from classifier.data.targets import encode, within_frame
 from classifier.errors import TrainingError
+from classifier.names import view_of
 from classifier.training.batches import Examples
 from classifier.training.cache import CachedImages, Undecodable, cached, default_folder
 from classifier.training.config import DataSet, TrainConfig
@@ -33,6 +35,7 @@ SPLITS: Final = "splits.csv"
 SPACE: Final = "label-space.json"
 LEFT_OUT: Final = "left-out.csv"
 _SHOWN: Final = 5
+_SIDE: Final = re.compile(r"\b(left|right)\b")
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,7 @@ def prepare(
     collections = [_chosen(one, config.data.where, "data.where") for one in collections]
     samples = tuple(sample for one in collections for sample in one.samples)
     check_named_once(collections)
-    with reporter.bar("decoding images", len(samples)) as tell:
-        images, usable, undecodable = cached(
-            samples,
-            config.preprocess,
-            config.data.cache or default_folder(),
-            tell=lambda done, total: tell(len(samples) - total + done, ""),
-        )
+    images, usable, undecodable = _fitted(samples, config, config.preprocess.size, reporter)
     _check_decoded(undecodable, len(samples), config, reporter)
     if run is not None:
         _write_left_out(run / LEFT_OUT, collections, undecodable)
@@ -111,7 +108,39 @@ def prepare(
             " everything. Where a set names all that it shows, say so in its options"
             ' (manifest: exhaustive_over = ["*"]; others: exhaustive = true).'
         )
-    return Prepared(kept, space, Examples(images, targets))
+    _check_mirrors(config, space)
+    detailed = None
+    if config.train.detail > 1:
+        size = round(config.preprocess.size * config.train.detail)
+        detailed, *_ = _fitted(kept, config, size, reporter)
+    within = within_frame(targets, space) if config.train.least_shown else None
+    return Prepared(kept, space, Examples(images, targets, detailed, within))
+
+
+def _fitted(
+    samples: Sequence[Sample], config: TrainConfig, size: int, reporter: Reporter
+) -> tuple[CachedImages, tuple[int, ...], tuple[Undecodable, ...]]:
+    """Return the images of `samples` with sides of `size`, which decode, and which do not."""
+    with reporter.bar(f"decoding images to {size} pixels", len(samples)) as tell:
+        return cached(
+            samples,
+            replace(config.preprocess, size=size),
+            config.data.cache or default_folder(),
+            tell=lambda done, total: tell(len(samples) - total + done, ""),
+        )
+
+
+def _check_mirrors(config: TrainConfig, space: LabelSpace) -> None:
+    """Raise where a mirrored picture would be another view."""
+    views = [view_of(code).display for code in space.columns(Head.VIEW)]
+    sided = [name for name in views if _SIDE.search(name)]
+    if config.augment.mirrors and sided:
+        raise TrainingError(
+            "[augment]",
+            f"images are mirrored, and the view '{sided[0]}' tells left from right",
+            "no mirroring, or views without a side",
+            "Set flip and dihedral to 0, or raise labels.min_images.",
+        )
 
 
 def split(config: TrainConfig, prepared: Prepared, run: Path, reporter: Reporter) -> list[Split]:

@@ -332,3 +332,11 @@ def test_the_manifest_of_real_images_is_read_whole(
     }.items() <= named.items()
     assert {one.modality for one in found.samples} == {"CR", "DX"}
     assert len(read(real_images, terminology).samples) == 5219
+
+
+def test_sources_that_are_parts_of_one_get_its_name(write: Write) -> None:
+    lines = ("path,examined,source", "hospital/0.png,hand,old", "hospital/1.png,foot,new")
+    found = write(*lines, sources={"old": "St Elsewhere"})
+    plain = write(*lines)
+    assert [one.source for one in found.samples] == ["St Elsewhere", "new"]
+    assert [one.key for one in found.samples] == [one.key for one in plain.samples]

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.data.frame import NEIGHBOURS_TABLE, FrameNeighbours
-from classifier.data.labels import Head, LabelSpace
+from classifier.data.labels import Head, LabelSpace, Targets
 from classifier.data.sample import EVERYTHING, Collection, Declaration, Sample
-from classifier.data.targets import encode
+from classifier.data.targets import encode, within_frame
 from terminology.annotation import RouterGroup
 from terminology.concept import Laterality
 from terminology.errors import TableError
@@ -338,3 +338,64 @@ def test_a_bad_row_of_the_table_is_named(tmp_path: Path, row: str) -> None:
 
     with pytest.raises(TableError, match=f"{NEIGHBOURS_TABLE}:2"):
         FrameNeighbours.load(GRAPH, tmp_path)
+
+
+def part_of(one: Sample, **declared: object) -> tuple[set[str], dict[str, str], Targets]:
+    """Return the classes that a part of the frame may show, and the states of the vocabulary."""
+    whole = encode([collection(one, **declared)], SPACE, GRAPH, neighbours=NEIGHBOURS)
+    found = within_frame(whole, SPACE)
+    classes = {
+        code for code, flag in zip(EXAMINED, found.allowed[Head.EXAMINED][0], strict=True) if flag
+    }
+    said = {
+        code: "unknown" if not known else "present" if present else "absent"
+        for code, present, known in zip(
+            VOCABULARY.codes, found.present[0], found.known[0], strict=True
+        )
+    }
+    return classes, said, found
+
+
+def test_a_part_of_a_frame_shows_any_part_that_is_in_it() -> None:
+    everything = frozenset({EVERYTHING})
+    one = sample(examined=HAND, visible=(FOREARM,), view=FRONTAL, modality="DX")
+    classes, said, found = part_of(one, exhaustive_over=everything)
+
+    assert classes == {HAND, FOREARM}
+    assert said[HAND] == said[FOREARM] == said[WRIST] == "unknown"
+    assert said[UPPER_LIMB] == said[LIMB] == "present"
+    assert said[KNEE] == said[CHEST] == "absent"
+    assert found.allowed[Head.VIEW].any()
+    assert found.allowed[Head.MODALITY].any()
+
+
+def test_a_part_of_a_frame_with_one_part_keeps_its_label() -> None:
+    classes, said, _ = part_of(sample(examined=HAND), exhaustive_over=frozenset({EVERYTHING}))
+
+    assert classes == {HAND}
+    assert said[HAND] == said[UPPER_LIMB] == "present"
+    assert said[KNEE] == "absent"
+
+
+def test_a_part_of_a_frame_is_of_no_group_where_several_groups_share_it() -> None:
+    shared = sample(examined=CHEST, visible=(ABDOMEN,), age_years=50.0)
+    _, _, found = part_of(shared, exhaustive_over=frozenset({EVERYTHING}))
+    _, _, alone = part_of(sample(examined=CHEST, age_years=50.0))
+
+    assert not found.allowed[Head.ROUTER].any()
+    assert alone.allowed[Head.ROUTER].any()
+
+
+def test_a_part_of_a_frame_of_a_coarse_label_keeps_the_region() -> None:
+    classes, said, _ = part_of(sample(examined=UPPER_LIMB, coarse=True))
+
+    assert classes == {HAND, THUMB, FOREARM}
+    assert said[UPPER_LIMB] == "present"
+    assert said[HAND] == "unknown"
+
+
+def test_a_part_of_a_frame_says_nothing_where_nothing_was_examined() -> None:
+    classes, said, _ = part_of(sample(visible=(HAND, KNEE)))
+
+    assert not classes
+    assert said[HAND] == said[KNEE] == "unknown"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -257,7 +259,8 @@ def test_noise_has_no_more_than_its_deviation():
 def test_eight_bits_and_floating_point_are_changed_alike(policy):
     image = natural(SIZE, SIZE)
     exact = image.astype(np.float32) / 255
-    augmentation = Augmentation.named(policy)
+    # Local equalisation makes several levels of one.
+    augmentation = replace(Augmentation.named(policy), equalise=0.0)
     for index in range(10):
         found = augmentation.apply_grey(image, chance(index)) / 255
         other = augmentation.apply_grey(exact, chance(index))
@@ -347,3 +350,67 @@ def test_a_setting_that_means_nothing_is_refused(wrong, told):
 def test_a_policy_that_is_not_there_is_refused():
     with pytest.raises(PreprocessingError, match="none, cheng, cheng-directed, router, default"):
         Augmentation.named("fastai")
+
+
+def test_a_close_up_lies_on_what_there_is_to_see():
+    image = np.full((120, 120), 40, np.uint8)
+    image[20:50, 70:100] = natural(30, 30)
+    close = Augmentation(close=0.35)
+    looks = [close.look(image, chance(index)) for index in range(60)]
+    showing = [np.ptp(look.image.astype(int)) > 20 for look in looks if look.shown < 0.3]
+    assert len(showing) > 10
+    assert np.mean(showing) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "most"),
+    [
+        ({}, 1, 1),
+        ({"close": 0.5}, 0.25, 1),
+        ({"crop": 0.6}, 0.6, 1),
+        ({"zoom": (2.0, 2.0)}, 0.25, 0.25),
+        ({"zoom": (0.5, 0.5)}, 1, 1),
+        ({"rotate": 20.0, "quarter": 1.0, "warp": 0.1, "shift": 0.2}, 1, 1),
+    ],
+)
+def test_a_look_says_how_much_of_the_image_it_shows(settings, least, most):
+    for index in range(20):
+        shown = Augmentation(**settings).look(natural(SIZE, SIZE), chance(index)).shown
+        assert least - 1e-9 <= shown <= most + 1e-9
+
+
+def test_a_look_from_more_pixels_shows_the_same_as_one_from_few():
+    fine = natural(128, 128)
+    coarse = cv2.resize(fine, (32, 32), interpolation=cv2.INTER_AREA)
+    settings = Augmentation(crop=0.4, rotate=20.0, shift=0.1)
+    for index in range(10):
+        from_fine = settings.look(fine, chance(index), 32).image.astype(float)
+        alone = settings.look(coarse, chance(index)).image.astype(float)
+        assert from_fine.shape == (32, 32)
+        assert np.corrcoef(from_fine.ravel(), alone.ravel())[0, 1] > 0.8
+
+
+def test_what_lies_outside_a_bare_image_is_grey():
+    white_image = np.full((32, 32), 255, np.uint8)
+    small = Augmentation(zoom=(0.5, 0.5), bare=1.0)
+    corners = [int(small.look(white_image, chance(index)).image[0, 0]) for index in range(20)]
+    assert len(set(corners)) > 10
+    black = replace(small, bare=0.0).look(white_image, chance(0)).image
+    assert black[0, 0] == 0
+
+
+@pytest.mark.parametrize("setting", ["caption", "erase", "equalise", "soften"])
+def test_each_device_changes_a_picture_and_is_off_by_default(setting):
+    image = natural(64, 64)
+    assert np.array_equal(Augmentation().look(image, chance(0)).image, image)
+    found = [Augmentation(**{setting: 1.0}).look(image, chance(index)).image for index in range(5)]
+    assert all(not np.array_equal(one, image) for one in found)
+    assert all(one.dtype == np.uint8 and one.shape == image.shape for one in found)
+
+
+def test_a_caption_lies_along_an_edge():
+    for index in range(10):
+        found = Augmentation(caption=1.0).look(np.zeros((100, 100), np.uint8), chance(index)).image
+        rows = np.flatnonzero(found.any(axis=1))
+        assert len(rows)
+        assert rows.max() < 20 or rows.min() > 80

@@ -107,3 +107,33 @@ def test_mixture_holds_both_images_and_asks_parts_of_both() -> None:
         seen.add(whole)
         assert bool(mixture.first["view"].any()) == whole
     assert seen == {True, False, "alone"}
+
+
+def test_what_shows_too_little_of_its_image_has_the_targets_of_a_part() -> None:
+    whole = examples(30)
+    part = Targets(
+        {head: np.ones_like(flags) for head, flags in whole.targets.allowed.items()},
+        np.zeros_like(whole.targets.present),
+        np.zeros_like(whole.targets.known),
+    )
+    close = Augmentation(close=0.2, close_probability=0.5)
+    made = Batches(replace(whole, within=part), GREY, close, size=30, least_shown=0.9, seed=3)
+    targets = next(made.epoch(0)).targets
+    loose = targets["examined"].all(1)
+    assert 0 < int(loose.sum()) < 30
+    assert torch.equal(loose, ~targets["known"].any(1))
+    assert torch.equal(loose, targets["view"].all(1))
+
+
+def test_look_alikes_are_drawn_from_the_detailed_images() -> None:
+    whole = examples(3)
+    bright = CachedImages(np.full((3, 48, 48), 200, np.uint8), np.arange(3))
+    drawn = Batches(replace(whole, detailed=bright), GREY, Augmentation(), size=3)
+    plain = Batches(replace(whole, detailed=bright), GREY, None, size=3)
+    assert next(drawn.epoch(0)).images.shape == (3, 1, 16, 16)
+    assert torch.allclose(next(drawn.epoch(0)).images * 255, torch.tensor(200.0))
+    assert rows_of(plain, 0) == [[0, 1, 2]]
+    assert torch.allclose(
+        next(replace(drawn, examples=drawn.examples.take([1, 2])).epoch(0)).images * 255,
+        torch.tensor(200.0),
+    )

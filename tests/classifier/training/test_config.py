@@ -91,7 +91,6 @@ def test_router_and_cheng_schedules() -> None:
         ("augment.policy=wild", "[augment] policy", "no policy is called 'wild'"),
         ("augment.changes.flips=1", "[augment.changes]", "'flips' is unknown"),
         ("augment.changes.zoom=[1.0]", "[augment.changes] zoom", "expected a list of 2"),
-        ("augment.changes.flip=0.5", "[augment]", "images are mirrored, and the head 'view'"),
         ("split.method=random", "[split] method", "expected one of holdout, parts, folds"),
         ('data.sets=[{kind="roco"}]', "[data.sets[0]]", "no 'path'"),
         ('data.sets=[{kind="mnist", path="x"}]', "[data] sets", "'mnist'; expected one of roco"),
@@ -166,3 +165,9 @@ def test_a_model_does_not_carry_the_salt_of_patients() -> None:
     config = TrainConfig.preset("default", (sets,))
     assert config.tables()["data"]["sets"][0]["options"]["salt"] == "secret"
     assert config.published()["data"]["sets"][0]["options"] == {"frames": 2}
+
+
+def test_images_are_not_mirrored_where_a_side_is_read() -> None:
+    heads = 'labels.heads=["examined", "laterality"]'
+    with pytest.raises(ConfigError, match="images are mirrored, and the head 'laterality'"):
+        TrainConfig.preset("default", (heads, "augment.changes.flip=0.5"))
