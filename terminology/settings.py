@@ -79,6 +79,9 @@ class HeaderSettings:
     def read(cls, path: Path) -> HeaderSettings:
         """Return the settings in the TOML file at `path`; what it does not set stays as it is.
 
+        The table ``[fusion]`` of the same file says how header and image are joined, and is read
+        elsewhere.
+
         Raises
         ------
         SettingsError
@@ -101,6 +104,8 @@ class HeaderSettings:
                 "a TOML file in UTF-8",
                 "Correct the line; text stands in quotes, true and false do not.",
             ) from None
+        if isinstance(given.get("fusion"), dict):
+            del given["fusion"]
         problems = list(_problems(given))
         if problems:
             key, what, expected = problems[0]

@@ -87,6 +87,7 @@ def stretched(grey: NDArray[Any]) -> NDArray[Any]:
     top = white(grey)
     if grey.dtype == np.uint8:
         levels = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255)
-        return cv2.LUT(grey, np.rint(levels).astype(np.uint8))
+        table = np.rint(levels).astype(np.uint8)
+        return np.asarray(cv2.LUT(grey, table))
     found = np.clip((grey.astype(np.float32) - low) * (top / (high - low)), 0, top)
-    return found.astype(grey.dtype)
+    return np.asarray(found, dtype=grey.dtype)

@@ -69,3 +69,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_every_keyword_of_the_default_order_may_be_set(tmp_path):
     text = f"trust = {list(TRUST)!r}".replace("'", '"')
     assert HeaderSettings.read(written(tmp_path, text)).trust == TRUST
+
+
+def test_the_table_of_the_fusion_is_passed_over(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("refine_from = 0.5\n[fusion]\ntau_hi = 0.9\n", encoding="utf-8")
+    assert HeaderSettings.read(file).refine_from == 0.5
+    file.write_text("fusion = 3\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="fusion"):
+        HeaderSettings.read(file)
