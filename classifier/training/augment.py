@@ -210,6 +210,32 @@ class Augmentation:
         """Whether left may become right, or up down: never where the side or the view counts."""
         return self.flip > 0 or self.dihedral > 0
 
+    def scaled(self, strength: float) -> Self:
+        """Return an augmentation that changes images by a share `strength` in [0, 1] of this one.
+
+        Ranges shrink towards no change, and probabilities towards 0; but for mirrors and symmetries
+        of the square, which make no picture harder.
+        """
+        low, high = self.zoom
+        shares = {
+            name: getattr(self, name) * strength
+            for name in (
+                *("rotate", "rotate_least", "warp", "shift", "lighting", "noise"),
+                *("close_probability", "quarter", "bare", "invert", "collimate", "stamp"),
+                *("caption", "erase", "equalise", "soften"),
+            )
+        }
+        return replace(
+            self,
+            **shares,
+            zoom=(low**strength, high**strength),
+            gamma=self.gamma**strength,
+            crop=1 - (1 - self.crop) * strength,
+            crop_ratio=self.crop_ratio**strength,
+            close=1 - (1 - self.close) * strength,
+            collimate_least=1 - (1 - self.collimate_least) * strength,
+        )
+
     def apply_grey(self, fitted: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
         """Return a look-alike of a fitted image, of its shape and type.
 

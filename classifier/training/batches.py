@@ -97,6 +97,8 @@ class Batches:
         of it, `Examples.within`.
     rank, ranks
         Which process this is, of how many: each takes every `ranks`-th image of a batch.
+    ramp
+        Epochs over which the augmentation grows to its full strength.
     workers
         Threads that prepare batches ahead; 0 prepares each when it is asked for.
     """
@@ -111,6 +113,7 @@ class Batches:
     workers: int = 0
     pinned: bool = False
     least_shown: float = 0.0
+    ramp: int = 0
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.size)
@@ -169,7 +172,10 @@ class Batches:
         rng = np.random.default_rng([self.seed, _AUGMENT, epoch, row])
         detailed = self.examples.detailed
         source = fitted if detailed is None else detailed[row]
-        look = self.augmentation.look(source, rng, len(fitted))
+        augmentation = self.augmentation
+        if epoch < self.ramp:
+            augmentation = augmentation.scaled((epoch + 1) / (self.ramp + 1))
+        look = augmentation.look(source, rng, len(fitted))
         return self.preprocessing.tensor(look.image), look.shown
 
 

@@ -182,6 +182,8 @@ class TrainTable:
     least_shown
         A look-alike that shows a smaller share of the area of its image keeps of the label only
         what holds for any part of the frame.
+    ramp
+        Share of the epochs over which the augmentation grows to its full strength.
     mixup
         Alpha of the Beta distribution of the mixing share, for the heads of parts; 0 is none.
     workers
@@ -200,6 +202,7 @@ class TrainTable:
     mixup: Annotated[float, Range(0, 10)] = 0.0
     detail: Annotated[float, Range(1, 8)] = 1.0
     least_shown: _Share = 0.0
+    ramp: _Share = 0.0
     workers: _CountOrZero = 2
     threads: _CountOrZero = 0
     seed: _CountOrZero = 0

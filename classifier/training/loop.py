@@ -217,6 +217,7 @@ def _batches(task: Task, group: Group) -> Batches:
         workers=table.workers,
         pinned=group.device.type == "cuda",
         least_shown=table.least_shown,
+        ramp=round(table.ramp * table.epochs),
     )
 
 

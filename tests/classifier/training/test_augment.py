@@ -414,3 +414,21 @@ def test_a_caption_lies_along_an_edge():
         rows = np.flatnonzero(found.any(axis=1))
         assert len(rows)
         assert rows.max() < 20 or rows.min() > 80
+
+
+@pytest.mark.parametrize("policy", ["default", "framing", "cheng"])
+def test_an_augmentation_grows_from_nothing_to_itself(policy):
+    whole = replace(Augmentation.named(policy), flip=0.0, dihedral=0.0)
+    image = natural(SIZE, SIZE)
+    assert whole.scaled(1.0) == whole
+    assert np.array_equal(whole.scaled(0.0).look(image, chance(0)).image, image)
+    far = [
+        np.mean(
+            [
+                np.abs(whole.scaled(share).look(image, chance(index)).image - image.astype(float))
+                for index in range(40)
+            ]
+        )
+        for share in (0.1, 0.5, 1.0)
+    ]
+    assert far[0] < far[1] < far[2]

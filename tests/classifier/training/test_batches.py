@@ -137,3 +137,18 @@ def test_look_alikes_are_drawn_from_the_detailed_images() -> None:
         next(replace(drawn, examples=drawn.examples.take([1, 2])).epoch(0)).images * 255,
         torch.tensor(200.0),
     )
+
+
+def test_augmentation_grows_over_the_first_epochs() -> None:
+    whole = examples(8)
+    speckled = CachedImages(
+        np.random.default_rng(0).integers(0, 256, (8, 16, 16)).astype(np.uint8), np.arange(8)
+    )
+    data = replace(whole, images=speckled)
+    shift = Augmentation(shift=0.4)
+    full = Batches(data, GREY, shift, size=8)
+    slow = replace(full, ramp=3)
+    for epoch, share in enumerate((0.25, 0.5, 0.75)):
+        grown = replace(full, augmentation=shift.scaled(share))
+        assert torch.equal(next(slow.epoch(epoch)).images, next(grown.epoch(epoch)).images)
+    assert torch.equal(next(slow.epoch(3)).images, next(full.epoch(3)).images)
