@@ -148,6 +148,8 @@ class SplitTable:
         the sets name none; with ``folds`` and ``sources`` it is taken from what is not tested.
     least
         With ``sources``, a source of fewer images is never left out.
+    train_only
+        Sources whose images only ever train, such as simulated ones.
     near_duplicates
         How many bits of 64 two perceptual hashes may differ for images to stay together; -1 does
         not look for near-duplicates.
@@ -158,6 +160,7 @@ class SplitTable:
     test: Annotated[float, Range(0, 0.9)] = 0.15
     k: Annotated[int, Range(2, 100)] = 5
     least: _Count = 1
+    train_only: tuple[str, ...] = ()
     seed: _CountOrZero = 0
     near_duplicates: Annotated[int, Range(-1, 32)] = DISTANCE
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.duplicates import group_near_duplicates, image_hash
-from classifier.data.labels import Head, LabelSpace
+from classifier.data.labels import Head, LabelSpace, Targets
 from classifier.data.read import check_named_once, read_collection
 from classifier.data.sample import Collection, Sample
 from classifier.data.space import build_space
@@ -170,8 +170,44 @@ def split(config: TrainConfig, prepared: Prepared, run: Path, reporter: Reporter
 
 
 def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[Split]:
-    table, samples, targets = config.split, prepared.samples, prepared.examples.targets
+    """Return the splits of all images; those of `split.train_only` only train."""
     near = near_duplicates(config, prepared.examples.images, reporter)
+    only = config.split.train_only
+    rows = [at for at, one in enumerate(prepared.samples) if one.source not in only]
+    if len(rows) == len(prepared.samples):
+        return _divided(config, prepared.samples, prepared.examples.targets, near)
+    if not rows:
+        raise TrainingError(
+            "split.train_only",
+            "it names every source",
+            "images to choose and test by",
+            "Name fewer sources.",
+        )
+    extra = tuple(sorted(set(range(len(prepared.samples))).difference(rows)))
+    splits = _divided(
+        config,
+        tuple(prepared.samples[row] for row in rows),
+        prepared.examples.targets.take(rows),
+        None if near is None else near[rows],
+    )
+    return [
+        Split(
+            tuple(sorted((*(rows[at] for at in one.train), *extra))),
+            tuple(rows[at] for at in one.validation),
+            tuple(rows[at] for at in one.test),
+            one.name,
+        )
+        for one in splits
+    ]
+
+
+def _divided(
+    config: TrainConfig,
+    samples: tuple[Sample, ...],
+    targets: Targets,
+    near: NDArray[np.intp] | None,
+) -> list[Split]:
+    table = config.split
     match table.method:
         case "holdout":
             return [

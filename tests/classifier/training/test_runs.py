@@ -20,7 +20,7 @@ from classifier.training.config import TrainConfig, preset_names
 from classifier.training.distributed import Group
 from classifier.training.interrupt import InterruptedRunError
 from classifier.training.logs import Reporter
-from classifier.training.preparation import prepare
+from classifier.training.preparation import prepare, split
 from classifier.training.runs import run_training
 from terminology.errors import BodySiteError
 from terminology.library import Terminology
@@ -227,6 +227,29 @@ def test_each_source_is_left_out_once(data: Path, tmp_path: Path, terminology: T
     for fold in metrics["folds"]:
         scores = load_scores(tmp_path / "run" / fold / "scores-test.npz")
         assert len(set(scores.sources)) == 1
+
+
+def test_sources_that_only_train_are_in_no_other_part(
+    data: Path, tmp_path: Path, terminology: Terminology
+) -> None:
+    config = config_of("default", data)
+    prepared = prepare(config, terminology, None, Reporter())
+    sources = sorted({one.source for one in prepared.samples})
+    kept = config_of("default", data, f"split.train_only=[{sources[0]!r}]")
+    (tmp_path / "run").mkdir()
+    [one] = split(kept, prepared, tmp_path / "run", Reporter())
+    by_part = {
+        name: {prepared.samples[row].source for row in rows} for name, rows in one.parts().items()
+    }
+    assert sources[0] in by_part["train"]
+    assert sources[0] not in by_part["validation"] | by_part["test"]
+    only = {row for row, two in enumerate(prepared.samples) if two.source == sources[0]}
+    assert only <= set(one.train)
+    assert len({*one.train, *one.validation, *one.test}) == sum(map(len, one.parts().values()))
+
+    nothing = config_of("default", data, f"split.train_only={json.dumps(sources)}")
+    with pytest.raises(TrainingError, match="names every source"):
+        split(nothing, prepared, tmp_path, Reporter())
 
 
 def test_patience_ends_a_run(data: Path, tmp_path: Path, terminology: Terminology) -> None:
