@@ -5,6 +5,8 @@
     BodySiteError
     ├── NetworkError           there is no such network
     ├── CheckpointError        a file of parameters is missing, damaged, foreign or does not fit
+    ├── ArtefactError          a file of a model to be served is damaged, foreign or newer
+    ├── CalibrationError       a calibration is damaged, or cannot be fitted to these scores
     ├── DataSetError           a data set, a split or a file of scores is missing or malformed
     ├── ConfigError            a training configuration says what nothing understands
     ├── TrainingError          a run cannot start, go on or be resumed as it stands
@@ -13,6 +15,7 @@
     │   ├── NoPixelsError      it is DICOM, but no image: a report, a waveform, contours
     │   └── PixelLimitError    it claims to be larger than the limits allow
     ├── ReportError            a report cannot be written where it is to stand, or of what
+    ├── SimulationError        a volume or a view that no radiograph can be simulated of
     └── PredictionError        a model cannot answer for one image
 """
 
@@ -24,9 +27,21 @@ from terminology.errors import BodySiteError
 class PredictionError(BodySiteError):
     """An image that a model cannot read or answer for; other images are not concerned."""
 
+    def __reduce__(self) -> tuple[type[PredictionError], tuple[str, str, str, str]]:
+        # Images are made ready in other processes, and errors come back as answers do.
+        return type(self), (self.where, self.what, self.expected, self.remedy)
+
+
+class ArtefactError(BodySiteError):
+    """A `*.bodysite` file that is missing, damaged, foreign, newer, or cannot be run here."""
+
 
 class DataSetError(BodySiteError):
     """A data set, a split or a file of scores that is missing, malformed or does not fit."""
+
+
+class CalibrationError(BodySiteError):
+    """A calibration that is damaged or foreign, or scores that none can be fitted to."""
 
 
 class ConfigError(BodySiteError):
@@ -81,3 +96,7 @@ class PixelLimitError(ImageError):
 
 class ReportError(BodySiteError):
     """A report that cannot be written, or what cannot be reported on."""
+
+
+class SimulationError(BodySiteError):
+    """A volume or a view that no radiograph can be simulated of."""

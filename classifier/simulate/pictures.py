@@ -1,0 +1,126 @@
+"""Simulated pictures and their manifest, which `bodysite train` reads."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.simulate.appearance import develop
+from classifier.simulate.labels import visible_parts
+from classifier.simulate.projector import project
+from classifier.simulate.views import Recipe, shoot
+from classifier.simulate.volume import Volume
+from terminology.files import written_whole
+
+MANIFEST: Final = "manifest.csv"
+_EVERY: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the manifest; the columns are those of `classifier.data.manifest`."""
+
+    path: str
+    examined: str
+    sct: str
+    visible: str
+    view: str
+    laterality: str
+    modality: str
+    group: str
+    source: str
+    licence: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A simulated radiograph, uint8 (H, W), and what is known of it."""
+
+    image: NDArray[np.uint8]
+    recipe: Recipe
+    visible: tuple[str, ...]
+
+
+def picture(
+    volume: Volume,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    *,
+    pixels: int = 320,
+    structures: bool = False,
+) -> Picture:
+    """Return a picture of `volume` as `recipe` has it, `pixels` long; `structures`: organs too."""
+    shot = shoot(volume, recipe, rng, pixels=pixels)
+    image = develop(project(volume, shot.camera), rng, marker=recipe.laterality)
+    visible = visible_parts(shot.shadows, shot.frame, structures=structures)
+    return Picture(image, recipe, tuple(dict.fromkeys((recipe.examined, *visible))))
+
+
+def pictures(
+    volumes: Sequence[Volume],
+    recipes: Sequence[Recipe],
+    count: int,
+    seed: int,
+    *,
+    pixels: int = 320,
+    structures: bool = False,
+) -> Iterator[Picture]:
+    """Yield `count` pictures, the recipes in turn; each depends on `seed` and its number only."""
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        yield picture(
+            volumes[int(rng.integers(len(volumes)))],
+            recipes[index % len(recipes)],
+            rng,
+            pixels=pixels,
+            structures=structures,
+        )
+
+
+def write(
+    taken: Iterator[Picture], folder: Path, *, source: str, group: str, licence: str
+) -> Iterator[Row]:
+    """Write each picture as a PNG into `folder`, yielding its row; at the end, the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    for number, one in enumerate(taken):
+        name = f"{one.recipe.name}-{number:05d}.png"
+        _, data = cv2.imencode(".png", one.image)
+        with written_whole(folder / name, binary=True) as stream:
+            stream.write(data.tobytes())
+        recipe = one.recipe
+        rows.append(
+            Row(
+                name,
+                "",
+                recipe.examined,
+                ";".join(one.visible),
+                recipe.view,
+                recipe.laterality,
+                "DX",
+                group,
+                source,
+                licence,
+                recipe.name,
+            )
+        )
+        # A run that is stopped leaves what it has.
+        if len(rows) % _EVERY == 0:
+            _save(rows, folder)
+        yield rows[-1]
+    _save(rows, folder)
+
+
+def _save(rows: Sequence[Row], folder: Path) -> None:
+    with written_whole(folder / MANIFEST) as stream:
+        table = csv.DictWriter(stream, list(Row.__slots__), lineterminator="\n")
+        table.writeheader()
+        table.writerows(asdict(row) for row in rows)
