@@ -3,7 +3,8 @@
 ::
 
     index.html        the page; it needs no other file
-    metrics.json      every figure, as `classifier.evaluation.metrics.evaluate` has it
+    metrics.json      every figure, as `classifier.evaluation.metrics.evaluate` has it, and
+                      `abstention`, as `classifier.evaluation.abstention.abstention` has it
     scores.csv, per-class.csv, per-label.csv, per-source.csv, confusion-HEAD.csv
     predictions.csv   the answers for each image
     comparison.csv    the scores of simpler models beside
@@ -24,12 +25,15 @@ from typing import TYPE_CHECKING, Any, Final
 from classifier.data.labels import Head, Scores
 from classifier.errors import ReportError
 from classifier.evaluation import page
+from classifier.evaluation.abstention import abstention
+from classifier.evaluation.fusion_section import fusion_section
 from classifier.evaluation.head_plots import Plot, head_plots, learning_plot
 from classifier.evaluation.metrics import evaluate
 from classifier.evaluation.mistakes import Mistake, mistake_picture, worst_mistakes
 from classifier.evaluation.page import Section
 from classifier.evaluation.sections import (
     HEAD_TITLES,
+    abstention_tables,
     class_table,
     comparison_table,
     head_sentence,
@@ -109,9 +113,11 @@ def write_report(
             seed=settings["seed"],
             threshold=settings["threshold"],
         )
+    abstained = abstention(scores, graph, draws=settings["draws"], seed=settings["seed"])
     chosen = model_of or (lambda _: model)
     with _whole(folder, replace=replace) as building:
-        text = json.dumps(metrics, ensure_ascii=False, indent=1, allow_nan=False)
+        told = {**metrics, "abstention": abstained}
+        text = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
         (building / METRICS).write_text(text + "\n", encoding="utf-8")
         write_tables(building, scores, metrics)
         (building / "plots").mkdir()
@@ -120,6 +126,8 @@ def write_report(
         if len(compared) > 1:
             write_comparison(building, compared)
             sections.append(Section("Beside simpler models", comparison_table(compared)))
+        if abstained is not None:
+            sections.append(Section("Where it abstains", abstention_tables(abstained)))
         for head in scores.space.heads:
             figures = metrics["heads"][str(head)]
             beside = {
@@ -133,6 +141,8 @@ def write_report(
             )
             gallery = _gallery(building, scores, figures["names"], wrong, chosen, frames or {})
             sections.append(_head_section(head, figures, drawn, gallery))
+        if "fusion" in metrics:
+            sections.append(fusion_section(metrics["fusion"]))
         sections.append(Section("Sources", source_table(metrics)))
         learning = [_kept(building, plot) for plot in learning_plot(logs or {})]
         if learning:

@@ -24,6 +24,22 @@ _HEADLINES: Final = {
     "one": ("accuracy", "macro_f1", "hF", "irma_error", "ece"),
     "many": ("micro_f1", "macro_f1", "map", "hamming_loss", "ece"),
 }
+# Figures of `abstention`, and what their columns are called.
+_BY_REGION: Final = {
+    "exact": "Exactly right",
+    "ancestor": "A region above it",
+    "same_region": "Beside it in the same region",
+    "wrong_region": "Wrong region",
+    "abstained": "No answer",
+}
+_ANSWERED: Final = {
+    "leaf_coverage": "Answered leaves",
+    "leaf_accuracy": "Of them right",
+    "right": "Right, or a region above it",
+    "answered_accuracy": "Right, of all answers",
+    "wrong_region": "Wrong region",
+    "abstained": "No answer",
+}
 _NO_ABSENT: Final = "no part is known to be absent: says little"
 _MAIN: Final = {"one": "accuracy", "many": "micro_f1"}
 _WORDS: Final = {
@@ -162,6 +178,65 @@ def source_table(metrics: Mapping[str, Any]) -> str:
         numbers=range(1, len(columns)),
         tall=True,
     )
+
+
+def abstention_tables(found: Mapping[str, Any]) -> str:
+    """Return what the calibrated model answers and where it abstains, as `abstention` has it."""
+    settings = found["settings"]
+    words = (
+        f"The calibrated model on {found['images']:,} images with one right class. Each is"
+        f" calibrated by what was fitted on other patients ({settings['folds']} parts). The answer"
+        " is the most specific concept that is sure enough; where not even a region is, there is"
+        " none. Alpha is the share of the answered leaves that may be wrong: of the classes that"
+        " are answered for their own probability. Of all answers, that share (at least"
+        f" {settings['wrong_region']:g}) need not hold the right part."
+    )
+    parts = [page.paragraph(words)]
+    alphas = [
+        [
+            f"{one['alpha']:g}",
+            (page.shown(one["leaf"]), page.shown(one["region"])),
+            *(_with_interval(one["figures"][name]) for name in _ANSWERED),
+        ]
+        for one in found["alphas"]
+    ]
+    columns = ["Alpha", "Least probability, leaf and region", *_ANSWERED.values()]
+    numbers = range(1, len(columns))
+    parts.append(page.table("Answers by alpha", columns, alphas, numbers=numbers))
+    columns = ["Right part", "Images", *_BY_REGION.values()]
+    by_region = [
+        [one["name"], one["n"], *(page.shown(one["figures"][name]["value"]) for name in _BY_REGION)]
+        for one in found["regions"]
+    ]
+    by_source = [
+        [source, one["n"], *(page.shown(one["figures"][name]["value"]) for name in _BY_REGION)]
+        for source, one in found["sources"].items()
+    ]
+    numbers = range(1, len(columns))
+    at = f"at alpha {settings['alpha']:g}"
+    parts.append(
+        page.table(f"Answers by part, {at}", columns, by_region, numbers=numbers, tall=True)
+    )
+    columns = ["Source", *columns[1:]]
+    parts.append(
+        page.table(f"Answers by source, {at}", columns, by_source, numbers=numbers, tall=True)
+    )
+    sets = [
+        [
+            f"{one['coverage']:g}",
+            *(_with_interval(one["figures"][name]) for name in ("covered", "size")),
+        ]
+        for one in found["sets"]
+    ]
+    columns = ["Wanted", "Sets with the right class", "Classes in a set"]
+    parts.append(page.table("Prediction sets", columns, sets, numbers=(1, 2)))
+    errors = [
+        [HEAD_TITLES[head], _with_interval(one["before"]), _with_interval(one["after"])]
+        for head, one in found["ece"].items()
+    ]
+    columns = ["Head", "Before", "After"]
+    parts.append(page.table("Calibration error (ECE)", columns, errors, numbers=(1, 2)))
+    return "".join(parts)
 
 
 def class_table(title: str, entries: Sequence[Mapping[str, Any]]) -> str:

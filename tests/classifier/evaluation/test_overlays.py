@@ -3,8 +3,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from classifier.evaluation.overlays import beside, explanation, overlay, place
-from classifier.evaluation.plots import png
+from classifier.evaluation.overlays import beside, explanation, overlay, place, plasma, png
 from classifier.preprocess.pipeline import Preprocessing
 
 SHAPES = [(64, 64), (90, 40), (40, 90), (200, 31), (300, 211)]
@@ -56,8 +55,20 @@ def test_panels_stand_in_a_row():
     assert np.array_equal(row[:, :50], row[:, 54:])
 
 
-def test_an_explanation_has_a_caption_of_any_script():
-    grey = smooth((60, 20))
-    figure = explanation(grey, overlay(grey, grey.astype(np.float32) / 255), "足 $p = 0.5$\nmore")
-    data = np.frombuffer(png(figure), np.uint8)
-    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape[0] > 200
+def test_the_colours_are_those_of_matplotlib():
+    levels = np.arange(256, dtype=np.float32)[None] / 255
+    expected = np.rint(np.array(matplotlib.colormaps["plasma"](levels))[..., :3] * 255)
+    assert (plasma(levels) == expected).all()
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 2000), (3000, 400)])
+def test_an_explanation_has_a_caption_of_any_script_and_a_modest_size(shape):
+    grey = smooth(shape)
+    caption = "足 $p = 0.5$ " + "word " * 60 + "\nmore"
+    page = explanation(grey, overlay(grey, grey.astype(np.float32) / 255), caption)
+    assert page.dtype == np.uint8
+    assert max(page.shape) < 2000
+    # Words stand in the margin above the pictures, and nowhere beyond it.
+    assert (page[:60] < 128).any()
+    assert (page[:, -10:] == 255).all()
+    assert np.array_equal(cv2.imdecode(np.frombuffer(png(page), np.uint8), 1)[..., ::-1], page)
