@@ -201,7 +201,8 @@ class BodySiteAnnotation:
     model saw, and is empty while no model is loaded. `header` keeps every attribute's statement,
     `image` every site that the model offered. `answers` are the five ways of joining them, `None`
     while no model is loaded. `review` says in codes why a person should look at the instance;
-    empty means that nobody need. `notes` say in words what a reader must know, such as that no
+    empty means that nobody need. `view_confidence` is how probable a model finds `view`, `None`
+    where it does not say so; `reasons` are codes of why it has no answer for the image. `notes` say in words what a reader must know, such as that no
     model was loaded.
     """
 
@@ -221,3 +222,5 @@ class BodySiteAnnotation:
     notes: tuple[str, ...] = field(default=())
     answers: Answers | None = None
     review: tuple[str, ...] = ()
+    view_confidence: float | None = None
+    reasons: tuple[str, ...] = ()

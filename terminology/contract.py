@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from terminology.annotation import Evidence, Site
+from terminology.annotation import Answers, Evidence, Site
 from terminology.concept import View
 from terminology.crosswalk import MappedTarget
 from terminology.sources.reading import CodeReading
@@ -39,6 +39,19 @@ def view_object(view: View | None) -> dict[str, Any] | None:
     if view is None:
         return None
     return {"code": view.code, "display": view.display, "dicom": view.dicom}
+
+
+def answers_object(answers: Answers | None, graph: BodyStructureGraph) -> dict[str, Any] | None:
+    """Return the sites by each way of joining header and image; `None` while there is no image."""
+    if answers is None:
+        return None
+    return {
+        "header": [site_object(site, graph) for site in answers.header],
+        "image": [site_object(site, graph) for site in answers.image],
+        "union": [site_object(site, graph) for site in answers.union],
+        "intersection": [site_object(site, graph) for site in answers.intersection],
+        "bayes": [site_object(site, graph) for site in answers.bayes],
+    }
 
 
 def evidence_object(evidence: Evidence) -> dict[str, Any]:
