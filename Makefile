@@ -1,4 +1,4 @@
-# make run   the main job on real files: annotate them, store the result, serve it
+# make run   the main job: annotate DICOM files and drawn images, store the result, serve it
 # make test  ruff, mypy and the whole test suite
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,11 +14,17 @@ SAMPLES = $$($(BIN)/python -c "import pydicom.data as d; print(d.__path__[0] + '
 run: annotate
 	$(BIN)/bodysite serve --port $(PORT) --database $(DATABASE)
 
+# The images in $(RUN)/demo are drawn: the repository carries none. One header contradicts its image.
 annotate: $(VENV)/api.stamp
-	mkdir -p $(RUN)
+	mkdir -p $(RUN)/explained
+	$(BIN)/python benchmarks/demo_images.py $(RUN)/demo
 	@echo "Some of pydicom's files are damaged on purpose: each is named below, the others go on."
-	$(BIN)/bodysite annotate "$(SAMPLES)" --database $(DATABASE) \
-	    --format csv --out $(RUN)/annotations.csv || [ $$? -eq 1 ]
+	$(BIN)/bodysite annotate $(RUN)/demo "$(SAMPLES)" --database $(DATABASE) --format csv \
+	    --out $(RUN)/annotations.csv --review $(RUN)/review.csv || [ $$? -eq 1 ]
+	$(BIN)/bodysite explain $(RUN)/demo/*.dcm $(RUN)/demo/hand.png --out $(RUN)/explained
+	@echo "What was found in the drawn images (all: $(RUN)/annotations.csv, what to look at:" \
+	    "$(RUN)/review.csv):"
+	@grep -e ^file -e ^$(RUN)/demo/ $(RUN)/annotations.csv | cut -d, -f1,5,7,8,13,25
 
 test: lint
 	$(BIN)/pytest
@@ -49,7 +55,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/api.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install -q -c constraints.txt -e '.[api]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[api,pixels]'
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import IO, Final
 
 from api.dicomfile import PARSE_FAILURES, Header, damaged, read_header
 from api.errors import NotDicomError, RequestError, place_of
 from api.inputs import Item, Rejected
 from api.limits import Limits
+from api.model.cancel import AbandonedError, check_wanted
 from api.phi import PhiGuard
 from api.signatures import picture_kind
 from classifier.errors import PredictionError
-from classifier.fusion import NO_MODEL, fuse
+from classifier.fusion import NO_MODEL, FusionSettings, HeaderReliability, fuse
 from classifier.prediction import Prediction, Predictor
 from terminology.annotation import BodySiteAnnotation, HeaderReading, Instance
 from terminology.errors import BodySiteError, DicomError
@@ -28,15 +30,32 @@ logger = logging.getLogger(__name__)
 
 
 _LOCK: Final = threading.Lock()
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plain picture: PNG, JPEG or TIFF.
+
+    `digest` is the SHA-256 of its file in hexadecimal, as the PHI policy lets it out.
+    """
+
+    kind: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """A file that was understood. `picture` is "PNG" or "JPEG" for a picture without a header."""
+    """A file that was understood.
+
+    `picture` is what a file without a header is, else `None`. `refused` is why the model has no
+    answer for an image whose header has one.
+    """
 
     name: str
     annotation: BodySiteAnnotation
-    picture: str | None = None
+    picture: Picture | None = None
+    refused: PredictionError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +72,11 @@ Result = Annotated | Failed
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """A DICOM file with its header and identifiers, or a picture of a kind, which has neither."""
+    """A DICOM file with its header and identifiers, or a picture, which has neither."""
 
     header: Header | None = None
     instance: Instance | None = None
-    picture: str | None = None
+    picture: Picture | None = None
 
 
 def check_modality(value: str | None, where: str = "modality") -> str | None:
@@ -75,18 +94,32 @@ def check_modality(value: str | None, where: str = "modality") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """Reads headers, asks the model if there is one, joins the answers, applies the policy."""
+    """Reads headers, asks the model if there is one, joins the answers, applies the policy.
+
+    `absent` says in words why there is no `predictor`, where that is known. `fusion` and
+    `reliability` are as of `classifier.fusion.fuse`.
+    """
 
     terminology: Terminology
     guard: PhiGuard
     limits: Limits
     predictor: Predictor | None = None
+    absent: str | None = None
+    fusion: FusionSettings | None = None
+    reliability: HeaderReliability | None = None
 
     def annotate_all(
         self, items: Iterable[Item | Rejected], modality: str | None = None
     ) -> Iterator[Result]:
-        """Yield one result an item, in the order of `items`."""
+        """Yield one result an item, in the order of `items`.
+
+        Raises
+        ------
+        AbandonedError
+            Nobody waits for the results any more (`api.model.cancel`).
+        """
         for item in items:
+            check_wanted()
             if isinstance(item, Rejected):
                 yield Failed(item.name, item.error)
             else:
@@ -99,6 +132,8 @@ class Annotator:
         """
         try:
             return self._annotate(item, modality)
+        except AbandonedError:
+            raise
         except Exception as error:  # noqa: BLE001 (a fault of ours in one file must not end a batch)
             logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
             return Failed(item.name, _fault(item.name))
@@ -124,24 +159,39 @@ class Annotator:
             if parsed.header is None:
                 return Failed(item.name, _unanswered(item.name, error))
             refused = error
-        annotation = fuse(parsed.instance, reading, prediction, self.terminology.graph)
+        annotation = fuse(
+            parsed.instance,
+            reading,
+            prediction,
+            self.terminology.graph,
+            self.fusion,
+            self.reliability,
+        )
         if refused is not None:
             others = (note for note in annotation.notes if note != NO_MODEL)
             annotation = replace(annotation, notes=(_header_alone(refused), *others))
+        elif self.predictor is None and self.absent:
+            annotation = replace(annotation, notes=(*annotation.notes, self.absent))
         if parsed.header is not None:
             flags = (*annotation.flags, *parsed.header.flags)
             annotation = replace(annotation, flags=flags)
-        else:
+            # What has no rows was never an image: a report, contours, a header alone.
+            if "Rows" not in parsed.header.dataset:
+                refused = None
+        elif modality is not None:
             annotation = replace(annotation, modality=modality)
-        return Annotated(item.name, self.guard.protect(annotation), parsed.picture)
+        return Annotated(item.name, self.guard.protect(annotation), parsed.picture, refused)
 
     def _parse(self, item: Item) -> _Parsed:
         """Return what pydicom and Pillow understand of the file; what they raise is its damage."""
-        with _quiet():
-            kind = picture_kind(item.stream)
-            if kind is not None:
+        kind = picture_kind(item.stream)
+        if kind is not None:
+            if not item.named and self.predictor is None:
+                raise _beside_dicom(item.name, kind)
+            with _quiet():
                 _check_picture(item, kind)
-                return _Parsed(picture=kind)
+            return _Parsed(picture=Picture(kind, self.guard.picture(_sha256(item.stream))))
+        with _quiet():
             header = read_header(item.stream, item.name, self.limits)
             if header.is_media_directory:
                 raise NotDicomError(
@@ -175,13 +225,6 @@ def _check_picture(item: Item, kind: str) -> None:
     """Raise `DicomError` unless Pillow can identify the picture; its pixels are not decoded."""
     from PIL import Image
 
-    if not item.named:
-        raise NotDicomError(
-            item.name,
-            f"the file is a {kind} picture in a folder or zip of DICOM files",
-            "a DICOM file",
-            "Name the picture itself to annotate it.",
-        )
     try:
         with Image.open(item.stream, formats=[kind]) as picture:
             picture.verify()
@@ -189,9 +232,26 @@ def _check_picture(item: Item, kind: str) -> None:
         raise DicomError(
             item.name,
             f"the {kind} picture is damaged or too large ({type(error).__name__})",
-            "a whole PNG or JPEG picture of at most 178 million pixels",
+            "a whole PNG, JPEG or TIFF picture of at most 178 million pixels",
             "Export it again.",
         ) from error
+
+
+def _beside_dicom(name: str, kind: str) -> NotDicomError:
+    return NotDicomError(
+        name,
+        f"the file is a {kind} picture in a folder or zip of DICOM files, and no model is loaded",
+        "a DICOM file",
+        "Name the picture itself, or load a model, to annotate it.",
+    )
+
+
+def _sha256(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _naming(name: str, error: BodySiteError) -> BodySiteError:

@@ -35,6 +35,7 @@ from api.tx.dispatch import STORE_FAILED, Dispatcher
 from api.tx.openapi import openapi_paths
 from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
+from classifier.fusion import FusionSettings, HeaderReliability
 from classifier.prediction import Predictor
 from terminology.errors import BodySiteError
 from terminology.graph import BodyStructureGraph
@@ -63,6 +64,7 @@ def create_app(
     terminology: Terminology | LiveTerminology,
     store: ResourceStore,
     predictor: Predictor | None = None,
+    absent: str | None = None,
     releases: Sequence[ReleaseIndex] = (),
     library: ResourceLibrary | None = None,
 ) -> FastAPI:
@@ -78,6 +80,8 @@ def create_app(
         Where resources live; its salt makes the pseudonyms.
     predictor
         A model that reads pixels; without one the answer rests on headers alone.
+    absent
+        Why there is no model, in words, where that is known.
     releases
         SNOMED CT, the default edition first; the embedded body structures are always there too.
     library
@@ -90,6 +94,8 @@ def create_app(
         else LiveTerminology.fixed(terminology)
     )
     graph = live.latest.graph
+    how = settings.header_settings
+    fusion = FusionSettings.read(how) if how is not None else FusionSettings()
     service = Service(
         settings=settings,
         live=live,
@@ -98,8 +104,11 @@ def create_app(
         predictor=predictor,
         builder=ResourceBuilder(graph, settings.phi, predictor),
         searcher=Searcher(store, graph, settings.page_size, settings.max_page_size),
-        metrics=Metrics(),
+        metrics=Metrics(predictor),
         tx=TerminologyService((*releases, embedded_index()), live.latest, library),
+        absent=absent,
+        fusion=fusion,
+        reliability=HeaderReliability.of(fusion, graph),
     )
     live.on_change(service.tx.replace)
     # The help page brings its own scripts: hospital networks reach no content delivery network.

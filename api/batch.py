@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from api.annotator import Annotated, Failed, Result
 from api.bundles import Entry, collection, dump
+from api.devices import model_of
 from api.outcome import outcome, outcome_of
 from api.records import Resource
-from api.resources import ANNOTATION, ResourceBuilder, study_id
+from api.resources import ANNOTATION, ResourceBuilder, picture_id, study_id
 from api.store import ResourceStore
+from classifier.fusion import NO_MODEL
 from terminology.annotation import BodySiteAnnotation
 
 _NAMES_SHOWN = 20
@@ -72,6 +75,28 @@ def stored_studies(
     return studies
 
 
+def stored_pictures(
+    batch: Batch, builder: ResourceBuilder, store: ResourceStore, base: str
+) -> list[Entry]:
+    """Store what the model says of the pictures of `batch`, each in one transaction.
+
+    The same picture again updates what was said of it; without a model, nothing is stored.
+    """
+    entries: dict[str, Entry] = {}
+    for digest, annotation in _looked_at(batch).items():
+        body = ANNOTATION.dump_json(annotation).decode()
+
+        def build(
+            _: Sequence[str], annotation: BodySiteAnnotation = annotation, digest: str = digest
+        ) -> list[Resource]:
+            return builder.picture(annotation, digest)
+
+        for stored in store.update_study(picture_id(digest), {digest: body}, build):
+            url = f"{base}/{stored.type}/{stored.id}"
+            entries[url] = Entry(stored.body, url)
+    return list(entries.values())
+
+
 def once(studies: Iterable[Iterable[Entry]]) -> list[Entry]:
     """Return the entries of all `studies`, what several share only once and as it is last."""
     return list({entry.full_url: entry for entries in studies for entry in entries}.values())
@@ -95,13 +120,32 @@ def unstored_resources(batch: Batch, builder: ResourceBuilder) -> Iterable[Resou
             if (resource.type, resource.id) not in seen:
                 seen.add((resource.type, resource.id))
                 yield resource
+    for digest, annotation in _looked_at(batch).items():
+        for resource in builder.picture(annotation, digest):
+            if (resource.type, resource.id) not in seen:
+                seen.add((resource.type, resource.id))
+                yield resource
+
+
+def _looked_at(batch: Batch) -> dict[str, BodySiteAnnotation]:
+    """Return the annotations of the pictures that a model looked at, each picture once."""
+    return {
+        one.picture.digest: one.annotation
+        for one in batch.pictures
+        if one.picture is not None and model_of(one.annotation) is not None
+    }
 
 
 def outcome_entries(batch: Batch) -> list[Entry]:
-    """Return an OperationOutcome for every bad file, every picture, and what stayed unknown."""
+    """Return an OperationOutcome for every bad file or image, every picture, and the unknown."""
     outcomes = [outcome_of(failed.error) for failed in batch.failed]
-    for picture in batch.pictures:
-        outcomes.append(outcome("warning", "not-supported", _of_picture(picture), picture.name))
+    outcomes += [
+        outcome("warning", "processing", _of_refused(result), result.name)
+        for results in batch.studies.values()
+        for result in results
+        if result.refused is not None
+    ]
+    outcomes += [_of_picture(picture) for picture in batch.pictures]
     unknown = [
         result.name
         for results in batch.studies.values()
@@ -123,24 +167,35 @@ def answer(batch: Batch, entries: Sequence[Entry]) -> str:
     return collection([*entries, *outcome_entries(batch)])
 
 
-def _of_picture(picture: Annotated) -> str:
+def _of_refused(result: Annotated) -> str:
+    return f"{result.name}: {' '.join(result.annotation.notes)}"
+
+
+def _of_picture(picture: Annotated) -> dict[str, Any]:
     annotation = picture.annotation
+    kind = picture.picture.kind if picture.picture is not None else "plain"
     said = (
-        f"the modality {annotation.modality!r} that the request gave"
+        f"the modality {annotation.modality!r}"
         if annotation.modality
         else "no modality, since the request gave none (?modality=DX)"
     )
     sites = ", ".join(f"{one.site.code} |{one.site.display}|" for one in annotation.examined)
     if sites:
         shown = f"The model's answer: {sites}."
+    elif model_of(annotation) is not None:
+        shown = " ".join(("The model's answer: not known.", *annotation.notes))
     else:
-        shown = " ".join(annotation.notes) or "The model's answer: not known."
-        if not annotation.image and annotation.notes:
-            shown = "No model is loaded, so nothing is known of what it shows."
-    return (
-        f"{picture.name}: a {picture.picture} picture has no header. Known of it: {said}. {shown}"
-        " It has no UIDs, so no ImagingStudy is made or stored; send the DICOM file for one."
+        shown = "No model is loaded, so nothing is known of what it shows."
+        shown = " ".join((shown, *(note for note in annotation.notes if note != NO_MODEL)))
+    if annotation.review:
+        shown += f" A person should look: {', '.join(annotation.review)}."
+    text = (
+        f"{picture.name}: a {kind} picture has no header. Known of it: {said}. {shown}"
+        " It has no UIDs, so no ImagingStudy is made; send the DICOM file for one."
     )
+    if sites or annotation.visible:
+        return outcome("information", "informational", text, picture.name)
+    return outcome("warning", "not-supported", text, picture.name)
 
 
 def _sop_instance_uid(annotation: BodySiteAnnotation) -> str:

@@ -37,8 +37,8 @@ _OF_R4: Final = {
 }
 _ANNOTATE: Final = (
     "POST DICOM files (multipart/form-data, application/dicom, application/zip, FHIR Binary or"
-    " Parameters) or pictures (image/png, image/jpeg). ?persist=false stores nothing; ?modality="
-    " says what a picture is."
+    " Parameters) or pictures (image/png, image/jpeg, image/tiff), which a model reads, if one is"
+    " loaded. ?persist=false stores nothing; ?modality= says what a picture is."
 )
 # Operations that FHIR itself defines, and where HL7 defines the others.
 _TX_DEFINITIONS: Final = {

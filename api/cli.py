@@ -1,4 +1,4 @@
-"""The command `bodysite`: `annotate` and `serve`, and the groups of the other packages.
+"""The command `bodysite`: `serve`, and the commands that other modules and packages have.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 done, 1 some files failed,
 2 misuse or nothing usable. Everything heavy is imported inside the commands, so that ``--help``
@@ -10,32 +10,25 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from terminology.console import (
-    DONE,
-    FINDINGS,
-    BodySiteGroup,
-    mappings_option,
-    misuse,
-    release_option,
-    settings_option,
-)
+from api.commands import PHI, opened_store, quiet_interrupt, without_password
+from terminology.console import BodySiteGroup, mappings_option, misuse, settings_option
 
 if TYPE_CHECKING:
-    from api.annotator import Annotator, Result
     from api.settings import Settings
-    from api.store import SqlStore
-    from terminology.library import Terminology
 
 # Name → where it is defined and what `--help` says of it.
 _ELSEWHERE: Final = {
+    "annotate": (
+        "api.annotate_cli",
+        "annotate",
+        "Give radiology images their body sites, by header and pixels.",
+    ),
     "dataset": (
         "classifier.dataset_cli",
         "dataset",
@@ -47,9 +40,14 @@ _ELSEWHERE: Final = {
         "Score a run or a model: figures with floors and intervals, pictures, one page.",
     ),
     "explain": (
-        "classifier.evaluate_cli",
+        "classifier.explain_cli",
         "explain",
         "Draw where in an image a model sees a label.",
+    ),
+    "export": (
+        "classifier.export_cli",
+        "export",
+        "Make a trained model one file that is served without torch.",
     ),
     "map": ("terminology.map_cli", "map_command", "Map header words or codes to body sites."),
     "mappings": (
@@ -57,12 +55,23 @@ _ELSEWHERE: Final = {
         "mappings",
         "Check and export the mapping tables; decide about own words.",
     ),
+    "model": ("classifier.export_cli", "model", "Show what a model is: classes, figures, sources."),
     "predict": (
         "classifier.evaluate_cli",
         "predict",
         "Ask a trained model about images, series and studies.",
     ),
+    "reliability": (
+        "classifier.reliability_cli",
+        "reliability",
+        "Count how far the headers of a site can be trusted.",
+    ),
     "scan": ("api.scan_cli", "scan", "Report the header values of an archive, and what is open."),
+    "simulate": (
+        "classifier.simulate_cli",
+        "simulate",
+        "Make radiographs with exact labels from a CT volume or a phantom.",
+    ),
     "terminology": (
         "terminology.concept_cli",
         "terminology",
@@ -79,18 +88,18 @@ _ELSEWHERE: Final = {
         "Compare optimisers, learning rates and preprocessing by cross-validation.",
     ),
 }
-_PHI: Final = click.Choice(["keep", "hash", "drop"])
-_SALT_BYTES: Final = 32
 # 69536005 |Head|: what `serve` shows a search for; some of pydicom's files show one.
 _EXAMPLE: Final = "69536005"
-# What the extras install, by the name that is imported; `annotate --format json` and csv do
+# What the extras install, by the name that is imported, the smallest extra first; headers are read
 # without any.
 _EXTRAS: Final = {
+    "pixels": "PIL cv2 gdcm onnxruntime pylibjpeg",
     "api": "fastapi fhir prometheus_client pydantic pydantic_settings sqlalchemy starlette uvicorn",
-    "classifier": "cv2 imagehash matplotlib pandas scipy sklearn tensorboard tomli_w torch"
-    " torchvision",
+    "simulate": "nibabel",
+    "classifier": "imagehash matplotlib pandas scipy sklearn tensorboard tomli_w torch torchvision",
 }
-_IN_BOTH: Final = "PIL"
+# Commands that need all of the extra `classifier`, which holds `pixels`.
+_TRAINING: Final = frozenset({"dataset", "evaluate", "export", "train", "tune"})
 
 
 class _MainGroup(BodySiteGroup):
@@ -101,15 +110,14 @@ class _MainGroup(BodySiteGroup):
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            extras = [name for name, packages in _EXTRAS.items() if package in packages.split()]
-            if package == _IN_BOTH:
-                module = _ELSEWHERE.get(ctx.invoked_subcommand or "", ("api",))[0]
-                extras = [module.partition(".")[0]]
-            if not extras:
+            extra = next((name for name, held in _EXTRAS.items() if package in held.split()), None)
+            if extra is None:
                 raise
+            if extra == "pixels" and ctx.invoked_subcommand in _TRAINING:
+                extra = "classifier"
             misuse(
-                f"the package '{error.name}' is not installed; expected the extra '{extras[0]}'."
-                f" Install it: pip install 'bodysite[{extras[0]}]'."
+                f"the package '{error.name}' is not installed; expected the extra '{extra}'."
+                f" Install it: pip install 'bodysite[{extra}]'."
             )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -136,71 +144,6 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["json", "fhir", "ndjson", "csv"]),
-    default="json",
-    show_default=True,
-    help="json: an object a file; fhir: one Bundle; ndjson: a resource a line; csv: a row a file.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Write to this file, or into this folder, instead of stdout; it appears when complete.",
-)
-@click.option("--phi", type=_PHI, help="What happens to identifiers.  [default: hash]")
-@click.option(
-    "--database",
-    metavar="URL",
-    help="Store the resources as well, such as sqlite:///bodysite.sqlite.",
-)
-@click.option("--modality", metavar="CODE", help="What plain pictures are, such as DX.")
-@mappings_option
-@settings_option
-@release_option
-def annotate(
-    paths: tuple[str, ...],
-    form: str,
-    out: Path | None,
-    phi: str | None,
-    database: str | None,
-    modality: str | None,
-    mappings: Path | None,
-    settings: Path | None,
-    release: Path | None,
-) -> None:
-    """Give DICOM files their body sites.
-
-    PATH is a file, a folder (searched through, in sorted order), a zip, or - for stdin. What a
-    folder holds beside DICOM is passed by and counted.
-
-    Pseudonyms are made with the secret of the --database; without one they differ from run to run.
-    """
-    from api.annotator import check_modality
-    from api.output import open_output, write_results
-    from terminology.library import load_terminology
-
-    check_modality(modality, where="--modality")
-    _check_out(out, paths)
-    with _quiet_interrupt(), _annotation_store(database) as store:
-        annotator = _annotator(phi, store, load_terminology(release, mappings, settings))
-        tally = _Tally()
-        with open_output(out, form) as stream:
-            results = tally.count(_results(annotator, paths, modality))
-            write_results(results, form, stream, annotator, store)
-            if tally.annotated == 0:
-                misuse(
-                    f"PATH: {tally.summary()} Expected DICOM files, a folder or zip that holds"
-                    " some, or PNG and JPEG pictures named one by one. Nothing was written."
-                )
-    if tally.failed or tally.passed_by:
-        click.echo(tally.summary(), err=True)
-    raise click.exceptions.Exit(FINDINGS if tally.failed else DONE)
-
-
-@main.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one.  [default: 8000]")
 @click.option(
@@ -208,13 +151,19 @@ def annotate(
     metavar="URL",
     help="Where resources live.  [default: sqlite:///bodysite.sqlite, in the current folder]",
 )
-@click.option("--phi", type=_PHI, help="What happens to identifiers.  [default: hash]")
+@click.option("--phi", type=PHI, help="What happens to identifiers.  [default: hash]")
 @click.option(
     "--release",
     "releases",
     multiple=True,
     type=click.Path(path_type=Path),
     help="An index that 'bodysite terminology build' made; the first one is the default edition.",
+)
+@click.option(
+    "--model",
+    metavar="FILE|none",
+    help="The model that reads the pixels, a .bodysite file; 'none' reads headers only."
+    "  [default: the model that is shipped]",
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that answer.  [default: 1]")
 @click.option(
@@ -230,6 +179,7 @@ def serve(
     database: str | None,
     phi: str | None,
     releases: tuple[Path, ...],
+    model: str | None,
     workers: int | None,
     token_file: Path | None,
     mappings: Path | None,
@@ -248,6 +198,7 @@ def serve(
         "phi": phi,
         "workers": workers,
         "releases": releases or None,
+        "model": model,
         "mappings": mappings,
         "header_settings": settings,
     }
@@ -276,6 +227,7 @@ def _run(settings: Settings) -> None:
     import uvicorn
 
     from api.app import create_app, open_releases, terminology_over
+    from api.model.loading import check_model, open_model
     from api.tx.resources_store import ResourceLibrary
 
     releases = open_releases(settings.releases)
@@ -283,7 +235,7 @@ def _run(settings: Settings) -> None:
         # Each worker loads its own; bad rows or settings end the command here, not a worker.
         terminology = terminology_over(releases, settings)
     with (
-        contextlib.closing(_open_store(settings.database)) as store,
+        contextlib.closing(opened_store(settings.database)) as store,
         contextlib.closing(ResourceLibrary(settings.database)) as library,
         contextlib.ExitStack() as stack,
     ):
@@ -299,19 +251,25 @@ def _run(settings: Settings) -> None:
 
             # Bound here, so that a database of another policy ends the command, not a worker.
             store.bind_policy(settings.phi)
+            check_model(settings)
             _announce(settings, listeners[0])
-            with _quiet_interrupt():
+            with quiet_interrupt():
                 run_workers(settings, listeners, common)
             return
+        model = stack.enter_context(open_model(settings, terminology.latest.graph))
+        if model.problem is not None:
+            click.echo(f"Pixels are not read, headers alone answer. {model.problem}", err=True)
         app = create_app(
             settings,
             terminology=terminology,
+            predictor=model.predictor,
+            absent=model.problem,
             store=store,
             releases=releases,
             library=library,
         )
         _announce(settings, listeners[0])
-        with _quiet_interrupt():
+        with quiet_interrupt():
             uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=listeners)
 
 
@@ -324,7 +282,9 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
         f"  {address}/r4/CodeSystem/$lookup?system=http://snomed.info/sct&code={_EXAMPLE}\n"
         f"  {address}/docs"
     )
-    click.echo(f"Resources live in {_shown(settings.database)}. Ctrl-C ends it.", err=True)
+    click.echo(
+        f"Resources live in {without_password(settings.database)}. Ctrl-C ends it.", err=True
+    )
 
 
 def _listen(settings: Settings) -> list[socket.socket]:
@@ -379,130 +339,3 @@ def _settings(given: dict[str, Any]) -> Settings:
             for one in error.errors(include_input=False)
         )
         misuse(f"{wrong}. Correct the option or the environment variable.")
-
-
-def _open_store(url: str) -> SqlStore:
-    import sqlalchemy as sa
-
-    from api.store import SqlStore
-
-    try:
-        return SqlStore(url)
-    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        misuse(
-            f"--database: '{_shown(url)}' cannot be opened ({type(error).__name__}); expected a"
-            " SQLAlchemy URL such as sqlite:///bodysite.sqlite. Check the path and its permissions."
-        )
-
-
-def _shown(url: str) -> str:
-    """Return a database URL without its password."""
-    import sqlalchemy as sa
-
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return url.partition("?")[0] if "@" not in url else "(no URL)"
-
-
-def _check_out(out: Path | None, paths: tuple[str, ...]) -> None:
-    """End the command when --out names a file that is to be read."""
-    if out is None or not out.is_file():
-        return
-    target = out.resolve()
-    for given in paths:
-        source = Path(given).resolve()
-        if target == source or source in target.parents:
-            misuse(
-                f"--out: {out} is one of the files to read. Name another file; nothing was read."
-            )
-
-
-@contextlib.contextmanager
-def _annotation_store(url: str | None) -> Iterator[SqlStore | None]:
-    store = _open_store(url) if url is not None else None
-    try:
-        yield store
-    finally:
-        if store is not None:
-            store.close()
-
-
-def _annotator(phi: str | None, store: SqlStore | None, terminology: Terminology) -> Annotator:
-    import os
-
-    from api.annotator import Annotator
-    from api.limits import Limits
-    from api.phi import PhiGuard, PhiPolicy
-
-    try:
-        policy = PhiPolicy(phi or os.environ.get("BODYSITE_PHI", "hash"))
-    except ValueError:
-        misuse("BODYSITE_PHI: no such policy; expected keep, hash or drop. Correct it.")
-    if store is not None:
-        store.bind_policy(policy)
-    salt = store.salt if store is not None else os.urandom(_SALT_BYTES)
-    limits = Limits.from_environment()
-    return Annotator(terminology, PhiGuard(policy, salt), limits)
-
-
-def _results(
-    annotator: Annotator, paths: tuple[str, ...], modality: str | None
-) -> Iterator[Result]:
-    """Yield the results, with a running count on stderr when that is a terminal."""
-    from api.inputs import from_paths
-
-    results = annotator.annotate_all(from_paths(paths, annotator.limits), modality)
-    if not sys.stderr.isatty():
-        yield from results
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed} files"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("annotate", total=None)
-        for result in results:
-            progress.advance(task)
-            yield result
-
-
-class _Tally:
-    """Counts results as they pass, and names the files that failed on stderr."""
-
-    def __init__(self) -> None:
-        self.annotated = 0
-        self.failed = 0
-        self.passed_by = 0
-
-    def count(self, results: Iterator[Result]) -> Iterator[Result]:
-        """Yield `results` but those that nobody asked for."""
-        from api.annotator import Annotated
-
-        for result in results:
-            if isinstance(result, Annotated):
-                self.annotated += 1
-            elif result.passed_by:
-                self.passed_by += 1
-                continue
-            else:
-                self.failed += 1
-                click.echo(f"Error: {result.error}", err=True)
-            yield result
-
-    def summary(self) -> str:
-        """Return the counts in words."""
-        return (
-            f"files annotated: {self.annotated}, failed: {self.failed},"
-            f" not DICOM and passed by: {self.passed_by}."
-        )
-
-
-@contextlib.contextmanager
-def _quiet_interrupt() -> Iterator[None]:
-    """Turn Ctrl-C into exit status 130 without a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        raise click.exceptions.Exit(130) from None

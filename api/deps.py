@@ -16,6 +16,7 @@ from api.search import Searcher
 from api.settings import Settings
 from api.store import ResourceStore
 from api.tx.service import TerminologyService
+from classifier.fusion import FusionSettings, HeaderReliability
 from classifier.prediction import Predictor
 from terminology.library import Terminology
 from terminology.live import LiveTerminology
@@ -34,6 +35,9 @@ class Service:
     searcher: Searcher
     metrics: Metrics
     tx: TerminologyService
+    absent: str | None = None
+    fusion: FusionSettings | None = None
+    reliability: HeaderReliability | None = None
 
     @property
     def terminology(self) -> Terminology:
@@ -43,7 +47,15 @@ class Service:
     @property
     def annotator(self) -> Annotator:
         """What annotates with that terminology; a batch keeps to the one that it began with."""
-        return Annotator(self.terminology, self.guard, self.settings.limits, self.predictor)
+        return Annotator(
+            self.terminology,
+            self.guard,
+            self.settings.limits,
+            self.predictor,
+            self.absent,
+            self.fusion,
+            self.reliability,
+        )
 
     def base(self, request: Request, release: str = "R4") -> str:
         """Return the address of the endpoint of a FHIR release as the client knows it."""

@@ -34,6 +34,10 @@ class Limits:
     max_seconds_per_request
         Time for all headers of one request, or all entries of a batch of terminology; files and
         entries that are left over are refused.
+    max_seconds_per_image
+        Time to decode an image in a process of its own (`api.pixels`); it is ended then.
+    max_decoding_bytes
+        Memory of such a process, in address space.
     """
 
     max_body_bytes: int = 512 << 20
@@ -43,6 +47,8 @@ class Limits:
     max_header_bytes: int = 64 << 20
     max_seconds_per_file: float = 20.0
     max_seconds_per_request: float = 300.0
+    max_seconds_per_image: float = 30.0
+    max_decoding_bytes: int = 4 << 30
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Limits:

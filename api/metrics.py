@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from api.model.figures import ModelFigures
+from classifier.prediction import Predictor
+
 
 class Metrics:
-    """Prometheus counters in a registry of their own, one an application."""
+    """Prometheus counters in a registry of their own, one an application.
 
-    def __init__(self) -> None:
+    Those of a `predictor` that counts what it does are shown with them.
+    """
+
+    def __init__(self, predictor: Predictor | None = None) -> None:
         self.registry = CollectorRegistry()
+        figures = getattr(predictor, "figures", None)
+        if isinstance(figures, ModelFigures):
+            self.registry.register(figures.registry)
         self.requests = Counter(
             "bodysite_requests",
             "Requests by method, route and status.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,13 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from api import review_list
 from api.annotator import Annotator, Failed, Result
 from terminology.annotation import (
     BodySiteAnnotation,
     ExaminedSite,
     HeaderStatement,
+    Site,
 )
-from terminology.contract import evidence_object, site_object, view_object
+from terminology.contract import answers_object, evidence_object, site_object, view_object
 from terminology.errors import BodySiteError
 from terminology.files import written_whole
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.bundles import Entry
+    from api.resources import ResourceBuilder
     from api.store import ResourceStore
     from terminology.graph import BodyStructureGraph
 
@@ -35,38 +39,60 @@ _NAMES: Final = {
     "ndjson": "resources.ndjson",
 }
 # With a store, what a command that is killed leaves undone.
-_BLOCK_FILES: Final = 1000
+BLOCK_FILES: Final = 1000
 _BASE: Final = "https://w3id.org/bodysite/fhir/r4"
 _CSV_COLUMNS: Final = (
     "file", "sop_instance_uid", "modality", "code", "display", "laterality", "confidence",
     "source", "other_codes", "view_code", "view_display", "router_group", "relation", "error",
+    "visible_codes", "image_code", "image_display", "image_confidence", "header_codes",
+    "union_codes", "intersection_codes", "bayes_codes", "view_confidence", "reasons", "review",
 )  # fmt: skip
 
 
-@contextlib.contextmanager
-def open_output(out: Path | None, form: str) -> Iterator[IO[str]]:
-    """Yield stdout, or a file that takes its name only when it is complete.
+def target_of(out: Path, form: str) -> Path:
+    """Return the file that --out means: in a folder, one with the usual name of the format."""
+    return out / _NAMES[form] if out.is_dir() else out
 
-    `out` may be a folder, in which the file has the usual name of the format.
-    """
+
+@contextlib.contextmanager
+def open_output(out: Path | None, option: str = "--out") -> Iterator[IO[str]]:
+    """Yield stdout, or the file `out` that takes its name only when it is complete."""
     if out is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
-    target = out / _NAMES[form] if out.is_dir() else out
     with contextlib.ExitStack() as stack:
         try:
-            stream = stack.enter_context(written_whole(target))
+            stream = stack.enter_context(written_whole(out))
         except OSError as error:
             raise BodySiteError(
-                "--out",
+                option,
                 f"'{out}' cannot be written ({error.strerror})",
                 "a file in a folder that exists and is writable",
                 "Make the folder, or choose another.",
             ) from error
         yield stream
+
+
+def with_review(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+    """Yield `results`, and write those that a person should look at to `stream`, a CSV."""
+    stream.write(review_head())
+    for result in results:
+        stream.write("".join(review_lines(result)))
+        yield result
+
+
+def review_head() -> str:
+    """Return the first line of a review list."""
+    return csv_line(review_list.COLUMNS)
+
+
+def review_lines(result: Result) -> tuple[str, ...]:
+    """Return the line of a result in the review list, if it has one."""
+    row = review_list.review_row(result)
+    return () if row is None else (csv_line(map(row.get, review_list.COLUMNS)),)
 
 
 def write_results(
@@ -84,23 +110,21 @@ def write_results(
     """
     if form in {"json", "csv"}:
         if store is not None:
-            results = _stored(results, _storing(annotator, store))
-        if form == "json":
-            _write_json(results, stream, annotator.terminology.graph)
-        else:
-            _write_csv(results, stream)
+            results = stored(results, storing(annotator, store))
+        stream.write(head(form))
+        for result in results:
+            stream.write(line(result, form, annotator.terminology.graph))
         return
     from api.batch import Batch, answer, once, outcome_entries, unstored_entries
-    from api.resources import ResourceBuilder
 
     if store is not None:
         studies: dict[str, list[Entry]] = {}
-        store_block = _storing(annotator, store)
-        batch = Batch.of(_stored(results, lambda block: studies.update(store_block(block))))
+        store_block = storing(annotator, store)
+        batch = Batch.of(stored(results, lambda block: studies.update(store_block(block))))
         entries = once(studies.values())
     else:
         batch = Batch.of(results)
-        builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
+        builder = _builder(annotator)
         entries = unstored_entries(batch, builder, _BASE)
     if form == "fhir":
         stream.write(answer(batch, entries) + "\n")
@@ -109,37 +133,51 @@ def write_results(
             stream.write(entry.body + "\n")
 
 
-def _storing(
+def storing(
     annotator: Annotator, store: ResourceStore
 ) -> Callable[[list[Result]], dict[str, list[Entry]]]:
     """Return what stores a block of results, and says what each study of it has become."""
     from api.batch import Batch, stored_studies
-    from api.resources import ResourceBuilder
 
-    builder = ResourceBuilder(annotator.terminology.graph, annotator.guard.policy)
+    builder = _builder(annotator)
     return lambda block: stored_studies(Batch.of(block), builder, store, _BASE)
 
 
-def _stored(
+def _builder(annotator: Annotator) -> ResourceBuilder:
+    from api.resources import ResourceBuilder
+
+    return ResourceBuilder(annotator.terminology.graph, annotator.guard.policy, annotator.predictor)
+
+
+def stored(
     results: Iterable[Result], store_block: Callable[[list[Result]], object]
 ) -> Iterator[Result]:
     """Yield `results`, each after the block that it belongs to was stored."""
     left = iter(results)
-    while block := list(islice(left, _BLOCK_FILES)):
+    while block := list(islice(left, BLOCK_FILES)):
         store_block(block)
         yield from block
 
 
-def _write_json(results: Iterable[Result], stream: IO[str], graph: BodyStructureGraph) -> None:
-    for result in results:
-        stream.write(json.dumps(as_json(result, graph), ensure_ascii=False) + "\n")
+def head(form: str) -> str:
+    """Return what stands before the lines of json or csv."""
+    return csv_line(_CSV_COLUMNS) if form == "csv" else ""
 
 
-def _write_csv(results: Iterable[Result], stream: IO[str]) -> None:
-    writer = csv.DictWriter(stream, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for result in results:
-        writer.writerow(_as_row(result))
+def line(result: Result, form: str, graph: BodyStructureGraph) -> str:
+    """Return a result as a line of json or csv."""
+    if form == "csv":
+        return csv_line(map(_as_row(result).get, _CSV_COLUMNS))
+    text = json.dumps(as_json(result, graph), ensure_ascii=False)
+    # A byte of a file name that is not UTF-8 is a lone surrogate; JSON has an escape for it.
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Return a line of CSV."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(cells)
+    return stream.getvalue().encode("utf-8", "backslashreplace").decode()
 
 
 def as_json(result: Result, graph: BodyStructureGraph) -> dict[str, Any]:
@@ -172,6 +210,10 @@ def _facts(annotation: BodySiteAnnotation, graph: BodyStructureGraph) -> dict[st
         "conflicts": list(annotation.conflicts),
         "flags": list(annotation.flags),
         "notes": list(annotation.notes),
+        "answers": answers_object(annotation.answers, graph),
+        "review": list(annotation.review),
+        "view_confidence": annotation.view_confidence,
+        "reasons": list(annotation.reasons),
     }
 
 
@@ -223,5 +265,23 @@ def _as_row(result: Result) -> dict[str, Any]:
         row["laterality"] = first.site.laterality or annotation.laterality
         row["confidence"] = first.site.confidence
         row["source"] = first.source
-        row["other_codes"] = " ".join(one.site.code for one in others)
+        row["other_codes"] = _codes(one.site for one in others)
+    row["visible_codes"] = _codes(annotation.visible)
+    if annotation.image:
+        best = annotation.image[0]
+        row["image_code"] = best.code
+        row["image_display"] = best.display
+        row["image_confidence"] = best.confidence
+    if annotation.answers is not None:
+        row["header_codes"] = _codes(annotation.answers.header)
+        row["union_codes"] = _codes(annotation.answers.union)
+        row["intersection_codes"] = _codes(annotation.answers.intersection)
+        row["bayes_codes"] = _codes(annotation.answers.bayes)
+    row["view_confidence"] = annotation.view_confidence
+    row["reasons"] = " ".join(annotation.reasons)
+    row["review"] = " ".join(annotation.review)
     return row
+
+
+def _codes(sites: Iterable[Site]) -> str:
+    return " ".join(site.code for site in sites)

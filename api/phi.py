@@ -6,6 +6,7 @@
 PatientID     as it stands             HMAC-SHA256             nothing
 Accession     as it stands             HMAC-SHA256             nothing
 DICOM UIDs    as they stand            as they stand           2.25.<HMAC>
+picture       SHA-256 of its file      SHA-256 of its file     HMAC-SHA256 of that
 study date    as it stands             as it stands            the year
 header text   as it stands             recognised words only   recognised words only
 ============  =======================  ======================  =========================
@@ -55,6 +56,12 @@ class PhiGuard:
             flags=tuple(_scrub(text, hidden) for text in annotation.flags),
             notes=tuple(_scrub(text, hidden) for text in annotation.notes),
         )
+
+    def picture(self, sha256: str) -> str:
+        """Return what a plain picture is known by, given the SHA-256 of its file."""
+        if self.policy is PhiPolicy.DROP:
+            return self._pseudonym("picture", sha256) or sha256
+        return sha256
 
     def _instance(self, instance: Instance | None) -> Instance | None:
         if instance is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     build` made, the default first; the embedded body structures are served beside them. `workers`
     is the number of processes that answer. `max_expansion` is the number of concepts in a value
     set that is expanded without paging. `mappings` is the folder of a site's own tables, which are
-    read again when they change; `header_settings` a TOML file that says how headers are read.
+    read again when they change; `header_settings` a TOML file that says how headers are read, and
+    how they are joined with images.
+    `model` is the file of the model that reads pixels, "none" for none, and without it the one that
+    comes with Bodysite. `model_threads` is how many threads the network uses, `model_batch` how
+    many frames of concurrent requests it is shown at once, and `model_wait_ms` how long the first
+    of them waits for those that are being decoded.
     """
 
     model_config = SettingsConfigDict(env_prefix="BODYSITE_", extra="forbid", frozen=True)
@@ -40,6 +45,10 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=256)
     mappings: DirectoryPath | None = None
     header_settings: FilePath | None = None
+    model: Literal["none"] | Path | None = None
+    model_threads: int = Field(default=1, ge=1, le=256)
+    model_batch: int = Field(default=16, ge=1, le=1024)
+    model_wait_ms: float = Field(default=2.0, ge=0, le=1000)
     max_body_bytes: int = Field(default=_DEFAULTS.max_body_bytes, ge=1)
     max_files: int = Field(default=_DEFAULTS.max_files, ge=1)
     max_unzipped_bytes: int = Field(default=_DEFAULTS.max_unzipped_bytes, ge=1)
@@ -47,6 +56,8 @@ class Settings(BaseSettings):
     max_header_bytes: int = Field(default=_DEFAULTS.max_header_bytes, ge=1024)
     max_seconds_per_file: float = Field(default=_DEFAULTS.max_seconds_per_file, gt=0)
     max_seconds_per_request: float = Field(default=_DEFAULTS.max_seconds_per_request, gt=0)
+    max_seconds_per_image: float = Field(default=_DEFAULTS.max_seconds_per_image, gt=0)
+    max_decoding_bytes: int = Field(default=_DEFAULTS.max_decoding_bytes, ge=1 << 28)
     page_size: int = Field(default=20, ge=1)
     max_page_size: int = Field(default=1000, ge=1)
     max_expansion: int = Field(default=10_000, ge=1)
@@ -81,4 +92,6 @@ class Settings(BaseSettings):
             max_header_bytes=self.max_header_bytes,
             max_seconds_per_file=self.max_seconds_per_file,
             max_seconds_per_request=self.max_seconds_per_request,
+            max_seconds_per_image=self.max_seconds_per_image,
+            max_decoding_bytes=self.max_decoding_bytes,
         )

@@ -9,12 +9,15 @@ ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 _PREAMBLE_BYTES: Final = 128
 _PREFIX: Final = b"DICM"
-_PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_PICTURES: Final = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
 _OTHERS: Final = {
     b"%PDF": "a PDF document",
     b"\x1f\x8b": "a gzip file",
-    b"II*\x00": "a TIFF picture",
-    b"MM\x00*": "a TIFF picture",
     b"GIF8": "a GIF picture",
     ZIP_STARTS[0]: "a zip",
     b"<": "an XML or HTML text",
@@ -33,7 +36,7 @@ def is_zip(stream: IO[bytes]) -> bool:
 
 
 def picture_kind(stream: IO[bytes]) -> str | None:
-    """Return "PNG" or "JPEG", or `None` when `stream` is no such picture."""
+    """Return "PNG", "JPEG" or "TIFF", or `None` when `stream` is no such picture."""
     # PS3.10 7.1: the preamble is free for other formats to use, and the file is DICOM all the same.
     return None if has_preamble(stream) else _picture(_start(stream))
 

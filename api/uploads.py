@@ -25,7 +25,7 @@ from terminology.errors import DicomError
 
 DICOM_TYPE: Final = "application/dicom"
 ZIP_TYPE: Final = "application/zip"
-PICTURE_TYPES: Final = ("image/png", "image/jpeg")
+PICTURE_TYPES: Final = ("image/png", "image/jpeg", "image/tiff")
 JSON_TYPES: Final = ("application/fhir+json", "application/json")
 MULTIPART_TYPE: Final = "multipart/form-data"
 ACCEPTED: Final = (MULTIPART_TYPE, DICOM_TYPE, ZIP_TYPE, *PICTURE_TYPES, *JSON_TYPES)
@@ -114,7 +114,7 @@ class Upload:
         if self._media == ZIP_TYPE and not is_zip(self._stream):
             yield Rejected(self.name, self._not_declared("a zip"))
         elif self._media in PICTURE_TYPES and not self._is_picture():
-            yield Rejected(self.name, self._not_declared("a PNG or JPEG picture"))
+            yield Rejected(self.name, self._not_declared("a PNG, JPEG or TIFF picture"))
         elif self._media == DICOM_TYPE and (is_zip(self._stream) or self._is_picture()):
             yield Rejected(self.name, self._not_declared("a DICOM file"))
         else:

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app, open_releases, terminology_over
+from api.model.loading import open_model
 from api.settings import Settings
 from api.store import SqlStore
 from api.tx.resources_store import ResourceLibrary
@@ -79,9 +80,13 @@ def worker() -> FastAPI:
     """Return the application of one of several processes; its store closes with the process."""
     settings = Settings(**json.loads(os.environ[_SETTINGS]))
     releases = open_releases(settings.releases)
+    terminology = terminology_over(releases, settings)
+    model = open_model(settings, terminology.latest.graph)
     return create_app(
         settings,
-        terminology=terminology_over(releases, settings),
+        terminology=terminology,
+        predictor=model.predictor,
+        absent=model.problem,
         store=SqlStore(settings.database),
         releases=releases,
         library=ResourceLibrary(settings.database),

@@ -7,14 +7,24 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from api.annotator import check_modality
-from api.batch import Batch, answer, once, stored_studies, unstored_entries
+from api.batch import (
+    Batch,
+    answer,
+    once,
+    stored_pictures,
+    stored_studies,
+    unstored_entries,
+)
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
+from api.model.cancel import AbandonedError
 from api.outcome import outcome_of, status_of
 from api.responses import FHIR_JSON, FhirResponse
 from api.uploads import ACCEPTED, Upload, items_of, receive
+from api.watching import watched
 
 router = APIRouter(prefix="/r4", tags=["imaging"])
 
@@ -63,9 +73,13 @@ async def annotate(request: Request, service: ServiceDep) -> FhirResponse:
     modality = check_modality(request.query_params.get("modality"))
     async with AsyncExitStack() as stack:
         uploads = await receive(request, service.settings.limits, stack)
-        return await run_in_threadpool(
-            _answer, service, uploads, modality, persist, service.base(request)
-        )
+        try:
+            async with watched(request):
+                return await run_in_threadpool(
+                    _answer, service, uploads, modality, persist, service.base(request)
+                )
+        except AbandonedError as error:
+            raise ClientDisconnect from error
 
 
 def _answer(
@@ -81,7 +95,9 @@ def _answer(
         content = {"resourceType": "OperationOutcome", "issue": issues}
         return FhirResponse(content, status_code=500 if ours else 422)
     if persist:
-        entries = once(stored_studies(batch, service.builder, service.store, base).values())
+        studies = stored_studies(batch, service.builder, service.store, base)
+        pictures = stored_pictures(batch, service.builder, service.store, base)
+        entries = once((*studies.values(), pictures))
     else:
         entries = unstored_entries(batch, service.builder, base)
     return FhirResponse(answer(batch, entries))

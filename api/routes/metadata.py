@@ -14,6 +14,7 @@ from api.bundles import Entry, dump, searchset
 from api.capability import capability_statement, operation_definitions, search_parameters
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
+from api.model.description import ModelDescription
 from api.responses import FhirResponse, of_status
 from api.tx.capabilities import terminology_capabilities
 from api.tx.resources_store import R4, R5
@@ -107,7 +108,7 @@ for _kind, _resources in _PUBLISHED.items():
 
 @router.get("/health")
 def health(service: ServiceDep) -> JSONResponse:
-    """Say whether the store answers and which terminology is loaded.
+    """Say whether the store answers, which terminology is loaded, and which model reads pixels.
 
     `mappings` tells of a site's own tables; with a `problem`, an older state of them answers.
     """
@@ -118,9 +119,17 @@ def health(service: ServiceDep) -> JSONResponse:
             "status": "ok",
             "terminology": {"version": graph.version, "concepts": len(graph)},
             "releases": [one.version for one in service.tx.releases],
+            "model": _model(service),
             "mappings": service.live.state.as_dict() if service.live.folder is not None else None,
         }
     )
+
+
+def _model(service: Service) -> dict[str, Any]:
+    """Return who the model is; without one, why there is none and what to do."""
+    if service.predictor is None:
+        return {"loaded": False, "problem": service.absent}
+    return {"loaded": True, **ModelDescription.of(service.predictor).as_dict()}
 
 
 @router.get("/metrics", response_class=Response)

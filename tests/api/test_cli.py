@@ -53,6 +53,12 @@ def process(*arguments: str, code: str = "from api.cli import main; main()", **o
     )
 
 
+@pytest.fixture(autouse=True)
+def _headers_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is the same with a model, which takes time to load."""
+    monkeypatch.setenv("BODYSITE_MODEL", "none")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with two images, a zip, a DICOMDIR, a picture and a text."""
@@ -287,6 +293,8 @@ def test_every_command_is_there() -> None:
         (("--host", "192.0.2.1"), {"BODYSITE_TOKENS": "secret-token"}, "cannot listen"),
         (("--database", "nonsense"), {}, "cannot be opened"),
         (("--token-file", "empty"), {}, "holds no token"),
+        (("--model", "nowhere.bodysite"), {}, "there is no file 'nowhere.bodysite'"),
+        ((), {"BODYSITE_MODEL": "nowhere.bodysite"}, "there is no file 'nowhere.bodysite'"),
     ],
 )
 def test_serve_refuses_to_start(
@@ -380,7 +388,7 @@ def test_what_was_done_before_a_kill_is_stored(
         return annotate(self, item, modality)
 
     monkeypatch.setattr(Annotator, "annotate", killed_at_the_sixth)
-    monkeypatch.setattr("api.output._BLOCK_FILES", 2)
+    monkeypatch.setattr("api.output.BLOCK_FILES", 2)
     url = f"sqlite:///{tmp_path}/a.sqlite"
     result = run("annotate", str(root), "--database", url, "--format", form)
     assert result.exit_code == 130
@@ -407,7 +415,7 @@ def test_a_row_is_written_only_when_its_block_is_stored(
         return update_study(self, study_id, *rest)
 
     monkeypatch.setattr(SqlStore, "update_study", fails_at_the_fourth)
-    monkeypatch.setattr("api.output._BLOCK_FILES", 2)
+    monkeypatch.setattr("api.output.BLOCK_FILES", 2)
     url = f"sqlite:///{tmp_path}/a.sqlite"
     result = run("annotate", str(root), "--database", url, "--format", "csv")
     assert result.exit_code == 2
@@ -427,7 +435,7 @@ def test_a_study_in_many_blocks_is_written_once_and_as_it_is_last(
     for number, part in enumerate(("FOOT", "KNEE")):
         content = make_dicom(BodyPartExamined=part, SOPInstanceUID=f"{ROOT}.52", **same)
         (root / f"x{number}.dcm").write_bytes(content)
-    monkeypatch.setattr("api.output._BLOCK_FILES", 1)
+    monkeypatch.setattr("api.output.BLOCK_FILES", 1)
     url = f"sqlite:///{tmp_path}/a.sqlite"
     result = run("annotate", str(root), "--database", url, "--format", form)
     assert result.exit_code == 0

@@ -12,10 +12,13 @@ from api.resources import ANNOTATION, ResourceBuilder
 from classifier.fusion import fuse
 from classifier.prediction import Prediction
 from terminology.annotation import (
+    Answers,
     BodySiteAnnotation,
     Evidence,
     ExaminedSite,
     Instance,
+    Relation,
+    RouterGroup,
     Site,
     Source,
 )
@@ -25,6 +28,7 @@ from tests.api.checks import checked
 
 HAND = Site("85562004", "Hand", confidence=0.9)
 FOOT = Site("56459004", "Foot", confidence=0.8)
+LIMB = Site("53120007", "Upper limb", confidence=0.95)
 
 
 def annotation(number: int, *sites: Site, **fields: Any) -> BodySiteAnnotation:
@@ -68,6 +72,140 @@ def test_the_series_site_is_voted(
     annotations = [annotation(number, *one) for number, one in enumerate(sites)]
     assert series(builder, *annotations)["bodySite"]["code"] == winner, why
     assert series(builder, *reversed(annotations))["bodySite"]["code"] == winner
+
+
+def seen(number: int, **posterior: float) -> BodySiteAnnotation:
+    """An instance that a model saw: the first site is its answer."""
+    sites = {"hand": HAND, "foot": FOOT, "limb": LIMB}
+    offered = [replace(sites[name], confidence=sure) for name, sure in posterior.items()]
+    return replace(
+        annotation(number),
+        examined=(ExaminedSite(offered[0], Source.FUSED),),
+        evidence=(Evidence("Test net 7"),),
+        answers=Answers(bayes=tuple(offered)),
+    )
+
+
+# Instances' probabilities, the site of the series, why.
+PRODUCTS = [
+    ([{"hand": 0.6, "foot": 0.4}] * 2 + [{"foot": 0.99, "hand": 0.01}], "56459004", "surer"),
+    ([{"hand": 0.6, "foot": 0.4}] * 2 + [{"foot": 1.0}], "56459004", "a floor is no veto"),
+    ([{"hand": 0.9, "foot": 0.1}] * 5 + [{"foot": 1.0}], "85562004", "nor is certainty"),
+    ([{"limb": 0.97, "hand": 0.8}, {"hand": 0.96, "limb": 0.02}], "85562004", "the part"),
+]
+
+
+@pytest.mark.parametrize(("instances", "winner", "why"), PRODUCTS, ids=[row[2] for row in PRODUCTS])
+def test_instances_that_a_model_saw_are_witnesses_of_one_answer(
+    builder: ResourceBuilder, instances: list[dict[str, float]], winner: str, why: str
+) -> None:
+    annotations = [seen(number, **one) for number, one in enumerate(instances)]
+    assert series(builder, *annotations)["bodySite"]["code"] == winner, why
+
+
+def test_where_a_model_did_not_see_all_the_majority_decides(builder: ResourceBuilder) -> None:
+    sure = seen(1, foot=1.0)
+    assert series(builder, sure, annotation(2, HAND), annotation(3, HAND))["bodySite"]["code"] == (
+        HAND.code
+    )
+
+
+def test_a_series_shows_what_any_instance_shows_as_surely_as_that_one(
+    builder: ResourceBuilder,
+) -> None:
+    def showing(number: int, *sites: Site) -> BodySiteAnnotation:
+        return replace(seen(number, hand=0.9), visible=sites)
+
+    built = builder.study(
+        [
+            showing(1, replace(HAND, confidence=0.6)),
+            showing(2, replace(HAND, confidence=0.9), replace(FOOT, confidence=0.7)),
+            showing(3),
+        ]
+    )
+    (visible,) = (
+        dict(one.content)
+        for one in built
+        if one.type == "Observation" and "bodySite" not in one.content
+    )
+    checked(visible)
+    shown = [
+        (one["code"]["coding"][0]["code"], one["valueQuantity"]["value"])
+        for one in visible["component"]
+    ]
+    assert shown == [("85562004", 90.0), ("56459004", 70.0)]
+
+
+def test_the_sites_of_a_study_are_those_of_its_series_without_what_contains_them(
+    builder: ResourceBuilder,
+) -> None:
+    def of(uid: str, *sites: Site) -> BodySiteAnnotation:
+        return annotation(1, *sites, instance={"series_uid": uid, "sop_instance_uid": uid})
+
+    study = builder.study([of("1.1", HAND), of("1.2", LIMB), of("1.3", FOOT), of("1.4")])[0]
+    sites = [one["valueCodeableConcept"]["coding"][0]["code"] for one in study.content["extension"]]
+    assert sites == ["56459004", "85562004"]
+
+
+def test_the_modality_of_a_series_is_that_of_most_instances(builder: ResourceBuilder) -> None:
+    annotations = [
+        replace(annotation(number, HAND), modality=code)
+        for number, code in enumerate(("CR", "DX", "DX", "no modality!"))
+    ]
+    assert series(builder, *annotations)["modality"]["code"] == "DX"
+
+
+def test_review_codes_and_answers_are_components(builder: ResourceBuilder) -> None:
+    whole = replace(
+        seen(1, foot=0.8),
+        review=("conflict", "view-conflict"),
+        relation=Relation.CONFLICT,
+        conflicts=("BodyPartExamined says HAND, ProtocolName FOOT",),
+        router_group=RouterGroup.OTHER,
+        answers=Answers(header=(HAND,), image=(FOOT,), union=(FOOT, HAND), bayes=(FOOT,)),
+    )
+    (observation,) = (
+        dict(one.content) for one in builder.study([whole]) if one.type == "Observation"
+    )
+    checked(observation)
+    assert observation["status"] == "preliminary"
+    assert observation["interpretation"][0]["coding"][0]["code"] == "review-needed"
+    said = [
+        (one["code"]["coding"][0]["code"], one["valueCodeableConcept"]["coding"][0]["code"])
+        for one in observation["component"]
+        if "valueCodeableConcept" in one
+    ]
+    assert said == [
+        ("router-group", "other"),
+        ("relation", "CONFLICT"),
+        ("answer-header", "85562004"),
+        ("answer-image", "56459004"),
+        ("answer-union", "56459004"),
+        ("answer-union", "85562004"),
+        ("answer-bayes", "56459004"),
+        ("review", "conflict"),
+        ("review", "view-conflict"),
+    ]
+    assert {"text": whole.conflicts[0]} in observation["note"]
+
+
+def test_what_another_model_said_stays_its_own(terminology: Terminology) -> None:
+    built = ResourceBuilder(terminology.graph, PhiPolicy.HASH, _Model()).study(
+        [
+            seen(1, hand=0.9),
+            replace(seen(2, foot=0.9), evidence=(Evidence("Old net 1"),)),
+        ]
+    )
+    names = {one.id: one.content["deviceName"][0]["name"] for one in built if one.type == "Device"}
+    assert set(names.values()) == {"Bodysite header reader", "Test net", "Old net 1"}
+    said = {
+        one.content["bodySite"]["coding"][0]["code"]: names[
+            one.content["device"]["reference"].removeprefix("Device/")
+        ]
+        for one in built
+        if one.type == "Observation"
+    }
+    assert said == {"85562004": "Test net", "56459004": "Old net 1"}
 
 
 def test_sides_are_kept_apart(builder: ResourceBuilder) -> None:

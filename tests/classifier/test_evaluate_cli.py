@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from classifier.data.labels import Head, LabelSpace
 from classifier.data.scores import load_scores, save_scores
-from classifier.evaluate_cli import HEADS, evaluate, explain, predict
+from classifier.evaluate_cli import evaluate, predict
 from classifier.models.checkpoint import save_model
 from classifier.train_cli import train
 from terminology.console import BodySiteGroup
@@ -19,7 +19,7 @@ from tests.classifier.tinysets import CHEST, HAND, KNEE, dicom, manifest, pictur
 
 
 def run(*arguments: object) -> Result:
-    group = BodySiteGroup(name="bodysite", commands=[evaluate, explain, predict, train])
+    group = BodySiteGroup(name="bodysite", commands=[evaluate, predict, train])
     return CliRunner().invoke(group, [str(one) for one in arguments], catch_exceptions=False)
 
 
@@ -91,10 +91,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def objects(result: Result) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def test_the_heads_to_choose_from_are_all_there_are():
-    assert tuple(Head) == HEADS
 
 
 def test_predict_says_a_line_an_image(images: Path, model: Path):
@@ -175,58 +171,6 @@ def test_predict_refuses_two_forms(images: Path, model: Path):
     result = run("predict", images, "--model", model, "--csv", "--json")
     assert result.exit_code == 2
     assert "Choose one" in result.stderr
-
-
-def test_explain_draws_the_most_probable_class(images: Path, model: Path, tmp_path: Path):
-    out = tmp_path / "seen.png"
-    result = run("explain", images / "a.png", "--model", model, "--out", out, "--json")
-    (told,) = objects(result)
-    (answer,) = objects(run("predict", images / "a.png", "--model", model, "--json"))
-    assert told["code"] == answer["examined"][0]["code"]
-    assert told["probability"] == pytest.approx(answer["examined"][0]["confidence"], abs=1e-5)
-    assert cv2.imread(str(out)).shape[1] > 300
-
-
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        (("--label", "56459004"), "56459004"),
-        (("--label", "FOOT"), "56459004"),
-        (("--label", "wris", "--method", "gradcam"), "8205005"),
-        (("--head", "view", "--label", "lateral"), "399067008"),
-        (("--head", "visible", "--label", "Knee", "--method", "gradcam"), "72696002"),
-    ],
-)
-def test_explain_takes_codes_words_and_parts_of_words(images, model, tmp_path, options, code):
-    out = tmp_path / "seen.png"
-    result = run("explain", images / "a.png", "--model", model, "--out", out, *options, "--json")
-    assert result.exit_code == 0, result.stderr
-    assert objects(result)[0]["code"] == code
-    assert out.is_file()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--label", "tail"), "'tail' is no class of the head examined"),
-        (("--label", "e"), "means"),
-        (("--head", "router"), "the model has no 'router'"),
-        (("--frame", "3"), "there is no frame 3"),
-    ],
-)
-def test_explain_says_what_it_cannot_do(images, model, tmp_path, options, message):
-    out = tmp_path / "seen.png"
-    result = run("explain", images / "a.png", "--model", model, "--out", out, *options)
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert not out.exists()
-
-
-def test_explain_of_what_is_no_model(images: Path, tmp_path: Path):
-    (tmp_path / "model.pt").write_bytes(b"no model")
-    result = run("explain", images / "a.png", "--model", tmp_path / "model.pt")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Error: ")
 
 
 def test_evaluate_scores(tmp_path: Path, space: LabelSpace):
@@ -364,7 +308,7 @@ def test_help_needs_nothing_heavy():
     import sys
 
     code = (
-        "import sys; from classifier.evaluate_cli import evaluate, explain, predict\n"
+        "import sys; from classifier.evaluate_cli import evaluate, predict\n"
         "heavy = {'torch', 'numpy', 'cv2', 'matplotlib', 'sklearn', 'pydicom'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

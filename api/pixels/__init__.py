@@ -1,0 +1,1 @@
+"""Decoding in processes of their own, for what may end the process that decodes it."""
