@@ -1,7 +1,10 @@
 """Speed of the header reader, of `$annotate` and of `bodysite:below` beside networkx.
 
 Usage: python benchmarks/service.py [--headers 10000] [--studies 100000] [--requests 400]
+           [--images 100] [--side 2000] [--model FILE]
 
+With a model (the one that is shipped, or --model), `$annotate` is measured with pixels too: drawn
+images as uncompressed DICOM of 12 bits and as PNG, with and without joining concurrent requests.
 Prints one JSON object a line. Ratios compare two ways of doing the same work in one process, asked
 in turn.
 """
@@ -9,6 +12,7 @@ in turn.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -19,13 +23,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import networkx as nx
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from generate import as_file, headers
@@ -42,16 +49,20 @@ from terminology.library import Terminology
 _TEMPLATES = 500
 _BATCH = 2000
 _ROUNDS = 7
+_IMAGES = 4
 # Lower limb, knee, chest, everything.
 _SITES = ("61685007", "72696002", "816094009", "123037004")
 
 
 def main() -> None:
-    """Run the three measurements and print them."""
+    """Run the measurements and print them."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--headers", type=int, default=10_000)
     options.add_argument("--studies", type=int, default=100_000)
     options.add_argument("--requests", type=int, default=400)
+    options.add_argument("--images", type=int, default=100)
+    options.add_argument("--side", type=int, default=2000)
+    options.add_argument("--model", type=Path)
     chosen = options.parse_args()
     show(
         {
@@ -64,6 +75,7 @@ def main() -> None:
     read_headers(terminology, chosen.headers)
     with tempfile.TemporaryDirectory() as folder:
         annotate(Path(folder), chosen.requests)
+        annotate_pixels(Path(folder), chosen.images, chosen.side, chosen.model)
         search(Path(folder), terminology, chosen.studies)
 
 
@@ -92,7 +104,8 @@ def read_headers(terminology: Terminology, count: int) -> None:
 def annotate(folder: Path, count: int) -> None:
     """Measure `$annotate` requests a second over HTTP, one client and eight; each is stored."""
     files = [as_file(dataset) for dataset in headers(3 * count, seed=2)]
-    with served(folder / "annotate.sqlite") as address, httpx.Client(base_url=address) as client:
+    server = served(folder / "annotate.sqlite", {"BODYSITE_MODEL": "none"})
+    with server as address, httpx.Client(base_url=address) as client:
         url = "/r4/ImagingStudy/$annotate"
 
         def post(body: bytes) -> None:
@@ -112,6 +125,82 @@ def annotate(folder: Path, count: int) -> None:
             "requests_per_second_8_clients": round(count / eight, 1),
         }
     )
+
+
+def annotate_pixels(folder: Path, count: int, side: int, model: Path | None) -> None:
+    """Measure `$annotate` with pixels: requests a second and the memory of the process."""
+    if model is None:
+        from classifier.serving.artefact import shipped_model
+
+        model = shipped_model()
+    if model is None or count < 1:
+        show({"benchmark": "$annotate with pixels", "skipped": "no model; name one: --model FILE"})
+        return
+    bodies = {
+        "application/dicom": [xray(side, number) for number in range(_IMAGES)],
+        "image/png": [as_png(drawing(side, number)) for number in range(_IMAGES)],
+    }
+    for joined in (True, False):
+        settings = {"BODYSITE_MODEL": str(model)}
+        if not joined:
+            settings |= {"BODYSITE_MODEL_BATCH": "1", "BODYSITE_MODEL_WAIT_MS": "0"}
+        server = served(folder / f"pixels-{joined}.sqlite", settings)
+        with server as address, httpx.Client(base_url=address, timeout=60) as client:
+            figures: dict[str, object] = {
+                "benchmark": "$annotate with pixels",
+                "joins_requests": joined,
+                "side": side,
+                "megabytes_at_start": server.megabytes(),
+            }
+            for media, contents in bodies.items():
+                # Unstored: what is measured is the way from the file to the answer.
+                url = "/r4/ImagingStudy/$annotate?persist=false"
+
+                def post(
+                    number: int, url: str = url, media: str = media, of: list[bytes] = contents
+                ) -> None:
+                    body = of[number % len(of)]
+                    client.post(
+                        url, content=body, headers={"content-type": media}
+                    ).raise_for_status()
+
+                post(0)
+                one = timed(lambda ask=post: [ask(number) for number in range(count)])
+                with ThreadPoolExecutor(8) as pool:
+                    eight = timed(lambda ask=post: list(pool.map(ask, range(count))))
+                kind = media.partition("/")[2]
+                figures[f"{kind}_milliseconds_1_client"] = round(1000 * one / count, 1)
+                figures[f"{kind}_requests_per_second_1_client"] = round(count / one, 1)
+                figures[f"{kind}_requests_per_second_8_clients"] = round(count / eight, 1)
+            figures["megabytes_at_most"] = server.megabytes(peak=True)
+            show(figures)
+
+
+def drawing(side: int, number: int) -> NDArray[np.uint16]:
+    """Return a smooth picture with noise, 12 bits: uint16 (side, side)."""
+    rng = np.random.default_rng([5, number])
+    across = np.hanning(side)[:, None] * np.hanning(side)[None, :]
+    noise = rng.normal(0, 40, (side, side))
+    return np.clip(3600 * across + 200 + noise, 0, 4095).astype(np.uint16)
+
+
+def xray(side: int, number: int) -> bytes:
+    """Return a DICOM file of a drawing, uncompressed."""
+    (dataset,) = headers(1, seed=100 + number)
+    dataset.Rows = dataset.Columns = side
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
+    dataset.PixelData = drawing(side, number).tobytes()
+    return as_file(dataset)
+
+
+def as_png(grey: NDArray[np.uint16]) -> bytes:
+    """Return the upper 8 of 12 bits as a PNG file."""
+    out = io.BytesIO()
+    Image.fromarray((grey >> 4).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
 
 
 def search(folder: Path, terminology: Terminology, count: int) -> None:
@@ -237,7 +326,8 @@ def _copy(study: Resource, uid: str, new_uid: str, number: int) -> Resource:
 class served:  # noqa: N801
     """A real `bodysite serve` on a free port, for the length of a with block."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, settings: Mapping[str, str]) -> None:
+        self._settings = dict(settings)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
@@ -248,15 +338,23 @@ class served:  # noqa: N801
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from api.cli import main; main()", *command],
             stdout=subprocess.DEVNULL,
+            env={**os.environ, **self._settings},
         )
         address = f"http://127.0.0.1:{self._port}"
-        for _ in range(200):
+        for _ in range(600):
             try:
                 if httpx.get(f"{address}/health").is_success:
                     return address
             except httpx.TransportError:
                 time.sleep(0.1)
         raise SystemExit("bodysite serve did not start")
+
+    def megabytes(self, *, peak: bool = False) -> int:
+        """Return the memory that the process has now, or has had at most."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text("utf-8")
+        name = "VmHWM:" if peak else "VmRSS:"
+        line = next(line for line in status.splitlines() if line.startswith(name))
+        return int(line.split()[1]) // 1024
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

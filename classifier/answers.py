@@ -13,7 +13,7 @@ from terminology.contract import site_object, view_object
 
 if TYPE_CHECKING:
     from classifier.data.labels import Head, LabelSpace
-    from classifier.predict import CheckpointPredictor, Probabilities, Reading
+    from classifier.predictor import ImagePredictor, Probabilities, Reading
     from terminology.errors import BodySiteError
     from terminology.graph import BodyStructureGraph
 
@@ -96,7 +96,7 @@ def _stacked(members: Sequence[Probabilities]) -> dict[Head, Any]:
 
 
 def answer_object(
-    predictor: CheckpointPredictor,
+    predictor: ImagePredictor,
     name: str,
     files: Sequence[Path],
     probabilities: Probabilities,

@@ -2,7 +2,8 @@
 
 Guo et al., "On calibration of modern neural networks" (ICML 2017): one temperature a softmax.
 Platt, "Probabilistic outputs for support vector machines" (1999): slope and intercept of a logit.
-Both work on probabilities: ln p is a logit up to a constant that the softmax does not see.
+Both work on probabilities: ln p is a logit up to a constant that the softmax does not see. Fitting
+needs SciPy, and imports it when it is called; what a model answers by needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax, logsumexp
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -57,7 +56,7 @@ class Platt:
     def apply(self, codes: tuple[str, ...], probabilities: NDArray[Any]) -> Floats:
         """Return the probabilities of the columns `codes`, (N, V), as float64 (N, V)."""
         intercepts = np.array([self.own.get(code, self.intercept) for code in codes])
-        return np.asarray(expit(self.slope * _logit(probabilities) + intercepts), dtype=np.float64)
+        return np.asarray(_expit(self.slope * _logit(probabilities) + intercepts), dtype=np.float64)
 
 
 def scaled(probabilities: NDArray[Any], temperature: float) -> Floats:
@@ -76,6 +75,9 @@ def fit_temperature(probabilities: NDArray[Any], allowed: Flags) -> float:
         bool (N, C), the classes that a label leaves possible. Rows with none or all are left out;
         one with several, a coarse label, counts by their sum.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     told = allowed.any(axis=1) & ~allowed.all(axis=1)
     if told.sum() < LEAST_ROWS:
         return 1.0
@@ -102,6 +104,8 @@ def fit_platt(
     A label has an intercept of its own when at least `least` images have it and as many are known
     not to; one that is never known to be absent, or never present, is left out altogether.
     """
+    from scipy.optimize import minimize
+
     positives = (present & known).sum(axis=0)
     negatives = (~present & known).sum(axis=0)
     both = (positives > 0) & (negatives > 0)
@@ -122,7 +126,7 @@ def fit_platt(
         # -ln p of what is so: ln(1 + e^z) - y z
         value = float((np.logaddexp(0, logits) - y * logits).sum())
         value += 0.5 * _PRIOR * float(shift @ shift)
-        error = expit(logits) - y
+        error = _expit(logits) - y
         of_shift = np.bincount(place, weights=error, minlength=len(shift)) + _PRIOR * shift
         return value, np.r_[slope * float(error @ x), error.sum(), of_shift[1:]]
 
@@ -136,7 +140,14 @@ def fit_platt(
 
 def _scaled_logs(probabilities: NDArray[Any], temperature: float) -> Floats:
     p = np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST)
-    return np.asarray(log_softmax(np.log(p) / temperature, axis=1), dtype=np.float64)
+    logits = np.log(p) / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), dtype=np.float64)
+
+
+def _expit(logits: Floats) -> Floats:
+    # Without an overflow of the exponential on either side.
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), dtype=np.float64)
 
 
 def _logit(probabilities: NDArray[Any]) -> Floats:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from classifier.calibration.climb import Climber, Climbing
 from classifier.calibration.outcomes import Outcome, outcome_table, outcomes
@@ -145,6 +144,8 @@ def upper_bound(wrong: Flags, groups: Sequence[str], delta: float = _DELTA) -> f
     failed = errors / count * worth
     if failed >= worth:
         return 1.0
+    from scipy.stats import beta
+
     return float(beta.ppf(1 - delta, failed + 1, worth - failed))
 
 

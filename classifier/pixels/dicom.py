@@ -286,7 +286,7 @@ def _decoder(where: str, syntax: UID) -> Decoder:
             where,
             f"nothing is installed that decodes {_named(syntax)} ({missing})",
             "a decoder",
-            "pip install 'bodysite[classifier]'",
+            "pip install 'bodysite[pixels]'",
             transfer_syntax=_named(syntax),
         )
     return decoder

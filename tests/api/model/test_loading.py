@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,15 @@ def test_a_damaged_or_missing_file_ends_the_start(
         with pytest.raises(BodySiteError) as refused:
             opens(Settings(model=path))
         assert str(path) in str(refused.value)
+
+
+def test_the_manual_names_settings_that_there_are() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    named = {name.lower() for name in re.findall(r"BODYSITE_([A-Z_]+)", manual)}
+    assert named <= set(Settings.model_fields)
+    assert {name for name in Settings.model_fields if name.startswith("model")} <= named
+    defaults = dict(re.findall(r"`BODYSITE_([A-Z_]+)` \| (\d+)(?: GiB)? \|", manual))
+    for name, shown in defaults.items():
+        default = Settings.model_fields[name.lower()].default
+        assert default in (float(shown), int(shown) << 30), name
+    assert len(defaults) == 5

@@ -168,7 +168,7 @@ def test_missing_decoder_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(Decoder, "is_available", property(lambda _: False))
     error = refused(as_bytes(made))
     assert "nothing is installed that decodes JPEG-LS" in str(error)
-    assert error.remedy == "pip install 'bodysite[classifier]'"
+    assert error.remedy == "pip install 'bodysite[pixels]'"
 
 
 def compressed(syntax: UID, **attributes: object) -> Dataset:

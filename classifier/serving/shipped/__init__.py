@@ -1,0 +1,1 @@
+"""The model that comes with the package: one ``*.bodysite`` file."""
