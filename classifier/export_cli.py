@@ -11,6 +11,7 @@ import click
 from terminology.console import echo_json, mappings_option, misuse, release_option
 
 if TYPE_CHECKING:
+    from classifier.data.labels import Scores
     from classifier.serving.artefact import Artefact
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -72,6 +73,14 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     " and the same for smaller ones.  [default: as trained]",
 )
 @click.option(
+    "--without",
+    "left_out",
+    multiple=True,
+    metavar="SCTID",
+    help="An examined part that is not answered, such as one that only simulated images show; its"
+    " probability goes to the others. May be repeated.",
+)
+@click.option(
     "--no-data", is_flag=True, help="Do not read the data sets of the run: no sources, no prior."
 )
 @click.option(
@@ -92,6 +101,7 @@ def export(
     card: Path | None,
     novelty: float | None,
     reducing_gap: float | None,
+    left_out: tuple[str, ...],
     no_data: bool,
     float32: bool,
     as_json: bool,
@@ -111,6 +121,7 @@ def export(
     from classifier.data.scores import load_scores
     from classifier.evaluate_cli import progress
     from classifier.models.checkpoint import load_model
+    from classifier.models.narrowing import scores_without, without_classes
     from classifier.serving.artefact import write_artefact
     from classifier.serving.assemble import NOVELTY_IMAGES, assembled, guards_of, model_file
     from classifier.serving.export import adapted
@@ -119,8 +130,15 @@ def export(
 
     path = model_file(run)
     model = adapted(load_model(path), name, version, reducing_gap)
+
+    def held(file: Path) -> Scores:
+        scores = load_scores(file)
+        return scores_without(scores, left_out) if left_out else scores
+
+    if left_out:
+        model = without_classes(model, left_out)
     terminology = load_terminology(release, mappings, None)
-    held_out = [load_scores(one) for one in scores]
+    held_out = [held(one) for one in scores]
     split = str(model.metrics.get("split", ""))
     provenance = (
         Provenance() if no_data else provenance_of(path.parent, split, model.space, terminology)
@@ -135,7 +153,7 @@ def export(
         model,
         terminology.graph,
         scores=held_out,
-        shifted=[load_scores(one) for one in shifted],
+        shifted=[held(one) for one in shifted],
         alpha=alpha,
         guards=guards,
         provenance=provenance,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from classifier.data.labels import Head
 from classifier.export_cli import export, model
 from classifier.serving.artefact import read_artefact
 from classifier.train_cli import train
@@ -104,3 +105,19 @@ def test_what_does_not_go_together_is_refused(trained: Path, tmp_path: Path):
     assert (refused.exit_code, "has no model.pt" in refused.stderr) == (2, True)
     refused = run("model", trained)
     assert (refused.exit_code, f"bodysite export {trained}" in refused.stderr) == (2, True)
+
+
+def test_a_class_can_be_left_out(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "narrow.bodysite"
+    space = json.loads((trained / "label-space.json").read_text(encoding="utf-8"))
+    gone, *others = space["classes"]["examined"]
+    words = ("--calibrate", trained / "scores-test.npz", "--without", gone)
+    done = run("export", trained, "--out", out, *words)
+    assert done.exit_code == 0, done.output
+    found = read_artefact(out)
+    assert list(found.space.columns(Head.EXAMINED)) == others
+    assert set(found.prior) == set(others)
+    assert gone in found.space.vocabulary.codes
+    refused = run("export", trained, "--out", out, "--without", "1")
+    assert refused.exit_code == 2
+    assert "'1' is no class of the head examined" in refused.output
