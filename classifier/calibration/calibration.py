@@ -23,6 +23,8 @@ Probabilities = Mapping[Head, NDArray[np.float32]]
 ALPHA: Final = 0.03
 WRONG_REGION: Final = 0.05
 COVERAGE: Final = 0.95
+# With 0 the classes that training saw rarely are hardly ever answered; with 1 too often.
+BALANCE: Final = 0.4
 _VISIBLE: Final = 0.5
 _FORMAT: Final = "bodysite-calibration-1"
 
@@ -37,6 +39,10 @@ class Calibration:
         For heads with one right class; 1 of those that are not there.
     visible
         Of `Head.VISIBLE`.
+    weights
+        What the probabilities of the examined part are multiplied by, by SCTID, before they are
+        scaled: more for what training saw rarely (Menon et al., "Long-tail learning via logit
+        adjustment", ICLR 2021, section 4.1). 1 of those that are not there.
     climbing
         How sure an answer for the examined part must be.
     set_coverage, set_least
@@ -55,6 +61,7 @@ class Calibration:
     set_least: float = 0.0
     visible_least: float = _VISIBLE
     missed: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, space: LabelSpace, probabilities: Probabilities) -> dict[Head, Any]:
         """Return calibrated probabilities, float32 (N, C) for each head; coherent as they were.
@@ -68,6 +75,8 @@ class Calibration:
         for head, values in probabilities.items():
             if head is Head.VISIBLE:
                 continue
+            if head is Head.EXAMINED and self.weights:
+                values = self._weighted(space.columns(head), values)
             temperature = self.temperatures.get(head, 1.0)
             if temperature != 1:
                 values = scaled(values, temperature).astype(np.float32)
@@ -80,6 +89,22 @@ class Calibration:
             found[Head.VISIBLE] = Coherent(space).lifted(visible, found.get(Head.EXAMINED))
         return {head: found[head] for head in probabilities}
 
+    def _weighted(self, codes: Sequence[str], values: NDArray[Any]) -> NDArray[np.float32]:
+        weighted = values * np.array([self.weights.get(code, 1.0) for code in codes])
+        return np.asarray(weighted / weighted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+    def prior(self, trained: Mapping[str, float]) -> dict[str, float]:
+        """Return how often the calibrated model expects each examined part.
+
+        Parameters
+        ----------
+        trained
+            How often training saw it; by SCTID, as is what is returned. Each sums to 1.
+        """
+        weighted = {code: share * self.weights.get(code, 1.0) for code, share in trained.items()}
+        total = sum(weighted.values())
+        return {code: share / total for code, share in weighted.items()} if total else weighted
+
     def to_json(self) -> dict[str, Any]:
         """Return the calibration as JSON values."""
         return {
@@ -91,6 +116,7 @@ class Calibration:
             "set_least": self.set_least,
             "visible_least": self.visible_least,
             "missed": list(self.missed),
+            "weights": dict(self.weights),
         }
 
     @classmethod
@@ -113,6 +139,7 @@ class Calibration:
                 float(data["set_least"]),
                 float(data["visible_least"]),
                 tuple(map(str, data["missed"])),
+                {str(code): float(weight) for code, weight in data.get("weights", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationError(
@@ -137,6 +164,7 @@ def fit(
     wrong_region: float = WRONG_REGION,
     shifted_alpha: float | None = None,
     coverage: float = COVERAGE,
+    balance: float = BALANCE,
 ) -> Calibration:
     """Return the calibration of the model that `scores` are of.
 
@@ -152,6 +180,8 @@ def fit(
         See `classifier.calibration.thresholds.Limits`.
     coverage
         Of the prediction sets.
+    balance
+        How far classes that training saw rarely are made up for, from 0, not at all, to 1.
 
     Raises
     ------
@@ -163,7 +193,7 @@ def fit(
         raise CalibrationError(
             "calibration", "there are no scores", "scores of images", "Name a file of scores."
         )
-    scaling = fit_scaling(own)
+    scaling = fit_scaling(own, balance)
     if Head.EXAMINED not in own.probabilities:
         return scaling
     limits = Limits(alpha, wrong_region, shifted_alpha)
@@ -174,18 +204,31 @@ def fit(
     return replace(found, set_coverage=coverage, set_least=least)
 
 
-def fit_scaling(scores: Scores) -> Calibration:
-    """Return the temperatures and the scaling of visible parts; the rest is by default."""
+def fit_scaling(scores: Scores, balance: float = BALANCE) -> Calibration:
+    """Return the weights, the temperatures and the scaling of visible parts; the rest by default.
+
+    The weight of a class is its mean probability to the power of minus `balance`: what the model
+    expects, which coarse labels have a part in, and not what labels there are.
+    """
+    weights: dict[str, float] = {}
+    visible_rows = scores.probabilities.get(Head.VISIBLE)
+    if balance and Head.EXAMINED in scores.probabilities:
+        means = scores.probabilities[Head.EXAMINED].mean(axis=0, dtype=np.float64)
+        # Of one image in a thousand at least: means of rarer classes are chance.
+        powers = np.maximum(means, 1e-3) ** -balance
+        powers /= powers.min()
+        weights = dict(zip(scores.space.columns(Head.EXAMINED), powers.tolist(), strict=True))
+        scores = calibrated(scores, Calibration(weights=weights))
     temperatures: dict[Head, float] = {
         head: fit_temperature(rows, scores.targets.allowed[head])
         for head, rows in scores.probabilities.items()
         if head is not Head.VISIBLE
     }
     visible = Platt()
-    if (rows := scores.probabilities.get(Head.VISIBLE)) is not None:
+    if visible_rows is not None:
         codes = scores.space.vocabulary.codes
-        visible = fit_platt(codes, rows, scores.targets.present, scores.targets.known)
-    return Calibration(temperatures, visible)
+        visible = fit_platt(codes, visible_rows, scores.targets.present, scores.targets.known)
+    return Calibration(temperatures, visible, weights=weights)
 
 
 def fit_climbing(

@@ -166,7 +166,7 @@ class GuardSettings:
         step = -(-long // _SIDE)
         # Every n-th row and column: averaging them would take longer than the network.
         small = np.ascontiguousarray(grey[::step, ::step])
-        share = np.bincount(small.ravel(), minlength=256).astype(np.float64)
+        share = cv2.calcHist([small], [0], None, [256], [0, 256]).ravel().astype(np.float64)
         share /= share.sum()
         reached = np.cumsum(share)
         dark, bright = np.searchsorted(reached, [_TAIL, 1 - _TAIL])

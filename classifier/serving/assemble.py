@@ -128,14 +128,15 @@ def assembled(
                 "scores of this model, or of models with the same heads, classes and release",
                 "Name scores of the same experiment.",
             )
+    calibration = _calibration(model, graph, scores, shifted, alpha)
     artefact = Artefact(
         name=model.name,
         version=model.version,
         space=model.space,
         preprocessing=model.preprocessing,
-        calibration=_calibration(model, graph, scores, shifted, alpha),
+        calibration=calibration,
         guards=guards,
-        prior=provenance.prior,
+        prior=calibration.prior(provenance.prior),
         metrics={**model.metrics, **(metrics or {})},
         sources=provenance.sources,
         config=portable(model.config),

@@ -16,7 +16,7 @@ from classifier.calibration.climb import Climbing, climber_of
 from classifier.calibration.outcomes import Outcome, outcome_table, outcomes
 from classifier.calibration.scaling import Platt
 from classifier.calibration.thresholds import Limits
-from classifier.data.labels import Head, LabelSpace, Scores
+from classifier.data.labels import Head, LabelSpace, Scores, Targets
 from classifier.errors import CalibrationError
 from classifier.evaluation.calibration import ece
 from classifier.evaluation.multilabel import violations
@@ -219,3 +219,47 @@ def test_every_answer_has_one_outcome(
     said = -1 if answer is None else at[answer]
     found = outcomes(outcome_table(climber), np.array([at[truth]]), np.array([said]))
     assert [kind for kind, flag in zip(Outcome, found[0], strict=True) if flag] == [outcome]
+
+
+def test_rare_classes_are_made_up_for(space: LabelSpace, graph: BodyStructureGraph):
+    rng = np.random.default_rng(5)
+    count, classes = 600, len(space.columns(Head.EXAMINED))
+    truth = np.where(rng.random(count) < 0.9, 0, rng.integers(1, classes, count))
+    # A model that sees something, and expects what it was trained on.
+    logits = rng.normal(size=(count, classes)) + 2.0 * np.eye(classes)[truth]
+    logits[:, 0] += 2.5
+    rows = np.exp(logits - logits.max(axis=1, keepdims=True))
+    rows /= rows.sum(axis=1, keepdims=True)
+    groups = tuple(map(str, range(count)))
+    allowed = {Head.EXAMINED: np.eye(classes, dtype=bool)[truth]}
+    nothing = np.zeros((count, len(space.vocabulary)), bool)
+    one = Scores(
+        replace(space, classes={Head.EXAMINED: space.columns(Head.EXAMINED)}, visible=False),
+        groups,
+        groups,
+        groups,
+        groups,
+        {Head.EXAMINED: rows.astype(np.float32)},
+        Targets(allowed, nothing, nothing),
+    )
+
+    def recall(calibration: Calibration) -> float:
+        found = calibration.apply(one.space, one.probabilities)[Head.EXAMINED]
+        assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+        right = found.argmax(axis=1) == truth
+        return float(np.mean([right[truth == at].mean() for at in np.unique(truth)]))
+
+    plain, balanced = fit(one, graph, balance=0.0), fit(one, graph)
+    assert not plain.weights
+    assert recall(balanced) > recall(plain) + 0.1
+    trained = {
+        code: float((truth == at).mean())
+        for at, code in enumerate(one.space.columns(Head.EXAMINED))
+    }
+    expected = balanced.prior(trained)
+    assert sum(expected.values()) == pytest.approx(1)
+    first, *others = one.space.columns(Head.EXAMINED)
+    assert expected[first] < trained[first]
+    assert all(expected[code] >= trained[code] for code in others)
+    assert Calibration.from_json(balanced.to_json()) == balanced
+    assert plain.prior(trained) == pytest.approx(trained)
