@@ -49,13 +49,15 @@ class Annotated:
     """A file that was understood.
 
     `picture` is what a file without a header is, else `None`. `refused` is why the model has no
-    answer for an image whose header has one.
+    answer for an image whose header has one. `imageless` says that a model was asked about a file
+    that was never an image: a report, contours, a header alone.
     """
 
     name: str
     annotation: BodySiteAnnotation
     picture: Picture | None = None
     refused: PredictionError | None = None
+    imageless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +174,16 @@ class Annotator:
             annotation = replace(annotation, notes=(_header_alone(refused), *others))
         elif self.predictor is None and self.absent:
             annotation = replace(annotation, notes=(*annotation.notes, self.absent))
+        imageless = False
         if parsed.header is not None:
             flags = (*annotation.flags, *parsed.header.flags)
             annotation = replace(annotation, flags=flags)
-            # What has no rows was never an image: a report, contours, a header alone.
-            if "Rows" not in parsed.header.dataset:
-                refused = None
+            if refused is not None and "Rows" not in parsed.header.dataset:
+                refused, imageless = None, True
         elif modality is not None:
             annotation = replace(annotation, modality=modality)
-        return Annotated(item.name, self.guard.protect(annotation), parsed.picture, refused)
+        annotation = self.guard.protect(annotation)
+        return Annotated(item.name, annotation, parsed.picture, refused, imageless)
 
     def _parse(self, item: Item) -> _Parsed:
         """Return what pydicom and Pillow understand of the file; what they raise is its damage."""

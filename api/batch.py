@@ -137,7 +137,7 @@ def _looked_at(batch: Batch) -> dict[str, BodySiteAnnotation]:
 
 
 def outcome_entries(batch: Batch) -> list[Entry]:
-    """Return an OperationOutcome for every bad file or image, every picture, and the unknown."""
+    """Return an OperationOutcome for every bad file or image, every picture, and the rest."""
     outcomes = [outcome_of(failed.error) for failed in batch.failed]
     outcomes += [
         outcome("warning", "processing", _of_refused(result), result.name)
@@ -146,20 +146,27 @@ def outcome_entries(batch: Batch) -> list[Entry]:
         if result.refused is not None
     ]
     outcomes += [_of_picture(picture) for picture in batch.pictures]
-    unknown = [
-        result.name
-        for results in batch.studies.values()
-        for result in results
-        if not result.annotation.examined
-    ]
-    if unknown:
-        shown = ", ".join(unknown[:_NAMES_SHOWN])
-        more = f" and {len(unknown) - _NAMES_SHOWN} more" if len(unknown) > _NAMES_SHOWN else ""
+    results = [result for results in batch.studies.values() for result in results]
+    imageless = [result.name for result in results if result.imageless]
+    if imageless:
         text = (
-            f"No body site is known for {len(unknown)} file(s), so none is stated: {shown}{more}."
+            f"{len(imageless)} file(s) hold no image that a model could look at, so the header"
+            f" stands alone: {_listed(imageless)}."
+        )
+        outcomes.append(outcome("information", "informational", text))
+    unknown = [result.name for result in results if not result.annotation.examined]
+    if unknown:
+        text = (
+            f"No body site is known for {len(unknown)} file(s), so none is stated:"
+            f" {_listed(unknown)}."
         )
         outcomes.append(outcome("information", "informational", text))
     return [Entry(dump(one)) for one in outcomes]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def answer(batch: Batch, entries: Sequence[Entry]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Final
 
+from api.codes import ANNOTATION
 from api.responses import FHIR_JSON
 from api.search import PARAMETERS, Parameter
 from api.tx.catalog import SEARCH
@@ -18,8 +19,10 @@ _DEFINITIONS: Final = "http://hl7.org/fhir/OperationDefinition"
 _HL7_PARAMETER: Final = "http://hl7.org/fhir/SearchParameter"
 _DATE: Final = "2026-11-20"
 _EXPRESSIONS: Final = {
-    "ImagingStudy": "ImagingStudy.series.bodySite",
-    "Observation": "Observation.bodySite",
+    "bodysite": "ImagingStudy.series.bodySite",
+    "body-site": "Observation.bodySite",
+    "visible-site": f"Observation.where(code.coding.where(system = '{ANNOTATION}'"
+    " and code = 'visible').exists()).component.code",
 }
 # Parameters that R4 itself defines: name there, by resource type and name here.
 _OF_R4: Final = {
@@ -70,7 +73,7 @@ _WITH_TOKENS: Final = {
 }
 
 # What comes with the service and can be read and searched, by its canonical address.
-_PUBLISHED: Final = ("OperationDefinition", "SearchParameter")
+_PUBLISHED: Final = ("OperationDefinition", "SearchParameter", "StructureDefinition")
 _URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
 _DEFINED: Final = frozenset(
     {"url", "version", "name", "title", "status", "identifier", "publisher"}
@@ -293,7 +296,7 @@ def _search_parameter(kind: str, parameter: Parameter) -> dict[str, Any]:
         "code": parameter.name,
         "base": [kind],
         "type": "token",
-        "expression": _EXPRESSIONS[kind],
+        "expression": _EXPRESSIONS[parameter.name],
         "multipleOr": True,
         "multipleAnd": True,
         "modifier": list(parameter.modifiers),

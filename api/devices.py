@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydicom.datadict import tag_for_keyword
 
-from api.codes import coded
+from api.codes import CLASSES
 from api.fhir import logical_id, resource
 from api.model.description import ModelDescription
 from api.records import Resource
@@ -19,7 +19,6 @@ from terminology.concept import SNOMED
 
 _NOT_A_DEVICE: Final = "For research and data curation; this is no medical device."
 _READER: Final = "Bodysite header reader"
-_CLASSES: Final = coded("classes", "Body sites that the model tells apart")
 _TEXT: Final = "text"
 
 
@@ -96,7 +95,7 @@ def _device(of: ModelDescription, structures: str) -> Resource:
         "status": "active",
         "deviceName": [{"name": of.name, "type": "user-friendly-name"}],
         "version": [one for one in versions if one["value"]],
-        "property": [{"type": _CLASSES, "valueCode": classes}] if classes else [],
+        "property": [{"type": CLASSES, "valueCode": classes}] if classes else [],
         "note": [{"text": _NOT_A_DEVICE}],
     }
     parts = [of.name, of.version, structures, *([of.sha256] if of.sha256 else [])]

@@ -292,5 +292,5 @@ def _not_dicom(name: str, stream: IO[bytes]) -> NotDicomError:
         name,
         "the file is not DICOM" + (f" but {looks}" if looks else ""),
         "a DICOM file ('DICM' at byte 128, or a bare dataset with its three UIDs)",
-        "Export it as DICOM from the PACS; pictures go as image/png or image/jpeg.",
+        "Export it as DICOM from the PACS; pictures go as image/png, image/jpeg or image/tiff.",
     )

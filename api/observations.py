@@ -97,9 +97,9 @@ def examined_observation(
 ) -> Resource:
     """Return the Observation of one examined site.
 
-    Its components say with what side and view it is examined, how sure that is, how header and
-    image stand to each other, what each of the ways of joining them answers, and why a person
-    should look, which `interpretation` then asks for.
+    Its components say with what side and view it is examined, how sure site and view are, how
+    header and image stand to each other, what each of the ways of joining them answers, and why a
+    person should look, which `interpretation` then asks for.
     """
     review = any(one.review for one in finding.led_by)
     device = devices.of_site(finding.best, finding.best_of)
@@ -144,7 +144,9 @@ def visible_observation(
             for site in sites
         ],
     }
-    return resource("Observation", resource_id, content, about.tokens(codes.VISIBLE))
+    tokens = about.tokens(codes.VISIBLE)
+    tokens += [Token("visible-site", SNOMED, site.code) for site in sites]
+    return resource("Observation", resource_id, content, tokens)
 
 
 def _components(finding: Finding, modality: str | None) -> list[dict[str, Any]]:
@@ -153,7 +155,12 @@ def _components(finding: Finding, modality: str | None) -> list[dict[str, Any]]:
         found.append(_component(codes.MODALITY, {"coding": [modality_coding(modality)]}))
     if finding.laterality is not None:
         found.append(_component(codes.LATERALITY, concept(finding.laterality.coding)))
-    found += [_component(codes.VIEW, view) for view in views_of(finding.stated_by)]
+    views = views_of(finding.stated_by)
+    found += [_component(codes.VIEW, view) for view in views]
+    sure = [one.view_confidence for one in finding.stated_by if one.view_confidence is not None]
+    # Of several views it would not be said which one is meant.
+    if len(views) == 1 and sure:
+        found.append({"code": codes.VIEW_CONFIDENCE, "valueQuantity": _percent(max(sure))})
     confidence = finding.best.site.confidence
     if confidence is not None:
         found.append({"code": codes.CERTAINTY, "valueQuantity": _percent(confidence)})
@@ -166,8 +173,8 @@ def _components(finding: Finding, modality: str | None) -> list[dict[str, Any]]:
 def _of_instance(annotation: BodySiteAnnotation) -> Iterable[dict[str, Any]]:
     """Yield what is said of one instance beside its site."""
     if annotation.router_group is not None:
-        group = annotation.router_group.value
-        yield _component(codes.ROUTED, _own(codes.ROUTER_GROUP, group, group.capitalize()))
+        group = annotation.router_group
+        yield _component(codes.ROUTED, _own(codes.ROUTER_GROUP, group.value, codes.GROUPS[group]))
     if model_of(annotation) is not None:
         relation = annotation.relation
         display = codes.RELATIONS[relation]
@@ -178,9 +185,7 @@ def _of_instance(annotation: BodySiteAnnotation) -> Iterable[dict[str, Any]]:
                 yield _component(codes.ANSWERS[field.name], {"coding": [_coding(site)]})
     for reason in annotation.review:
         text = clean(reason)
-        yield _component(
-            codes.REASON, _own(codes.REVIEW, text, text.replace("-", " ").capitalize())
-        )
+        yield _component(codes.REASON, _own(codes.REVIEW, text, codes.review_display(text)))
 
 
 def _own(system: str, code: str, display: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from api.devices import Devices
+from api.extensions import EXAMINED_SITE
 from api.fhir import (
     ABSENT,
     DICOM_UID,
@@ -63,8 +64,6 @@ _MII: Final = "https://www.medizininformatik-initiative.de/fhir/ext/modul-bildge
 _SERIES_UID: Final = f"{_MII}/StructureDefinition/mii-ex-bildgebung-series-uid"
 _PROJECTION: Final = f"{_MII}/StructureDefinition/mii-ex-bildgebung-modalitaet-mg-cr-dx"
 _PROJECTION_MODALITIES: Final = frozenset({"MG", "CR", "DX"})
-# FHIR has a place for the site of a series, and none for those of a study.
-EXAMINED_SITE: Final = "https://w3id.org/bodysite/StructureDefinition/examined-body-site"
 
 ANNOTATION: Final = TypeAdapter(BodySiteAnnotation)
 

@@ -44,13 +44,20 @@ _SITE_NOTE: Final = (
 )
 
 
-def _site_parameter(name: str, alias: str) -> Parameter:
+_SHOWN_NOTE: Final = (
+    "A SNOMED CT body structure that the images show, whether or not it was examined: system|code"
+    " or bare code, current or former. Modifiers: :below (the concept and everything in or under"
+    " it), :above, :not. Sides are not told."
+)
+
+
+def _site_parameter(name: str, *aliases: str, note: str = _SITE_NOTE) -> Parameter:
     return Parameter(
         name,
-        (alias,),
+        aliases,
         body_site=True,
         modifiers=("below", "above", "not"),
-        documentation=_SITE_NOTE,
+        documentation=note,
     )
 
 
@@ -77,6 +84,7 @@ PARAMETERS: Final[dict[str, tuple[Parameter, ...]]] = {
     ),
     "Observation": (
         _site_parameter("body-site", "bodysite"),
+        _site_parameter("visible-site", note=_SHOWN_NOTE),
         Parameter("code", documentation="What is observed. :not."),
         Parameter("category", documentation="imaging. :not."),
         Parameter("status", documentation="Status of the observation. :not."),

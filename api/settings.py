@@ -28,9 +28,9 @@ class Settings(BaseSettings):
     read again when they change; `header_settings` a TOML file that says how headers are read, and
     how they are joined with images.
     `model` is the file of the model that reads pixels, "none" for none, and without it the one that
-    comes with Bodysite. `model_threads` is how many threads the network uses, `model_batch` how
-    many frames of concurrent requests it is shown at once, and `model_wait_ms` how long the first
-    of them waits for those that are being decoded.
+    comes with Bodysite. `runtime` is what the network runs on. `model_threads` is how many threads
+    the network uses, `model_batch` how many frames of concurrent requests it is shown at once, and
+    `model_wait_ms` how long the first of them waits for those that are being decoded.
     """
 
     model_config = SettingsConfigDict(env_prefix="BODYSITE_", extra="forbid", frozen=True)
@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     mappings: DirectoryPath | None = None
     header_settings: FilePath | None = None
     model: Literal["none"] | Path | None = None
+    runtime: Literal["onnx", "openvino"] = "onnx"
     model_threads: int = Field(default=1, ge=1, le=256)
     model_batch: int = Field(default=16, ge=1, le=1024)
     model_wait_ms: float = Field(default=2.0, ge=0, le=1000)

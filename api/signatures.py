@@ -20,6 +20,11 @@ _OTHERS: Final = {
     b"\x1f\x8b": "a gzip file",
     b"GIF8": "a GIF picture",
     ZIP_STARTS[0]: "a zip",
+    # The variant of TIFF with offsets of 64 bits, which is not read here.
+    b"II+\x00": "a BigTIFF picture",
+    b"MM\x00+": "a BigTIFF picture",
+    b"BM": "a BMP picture",
+    b"RIFF": "a WebP picture or a sound",
     b"<": "an XML or HTML text",
     b"{": "a JSON text",
 }

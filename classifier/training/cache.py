@@ -181,6 +181,7 @@ class _Store:
         self._size = preprocessing.size
         # What `Preprocessing.fit_image` reads; the other settings are for later steps.
         kept = f"{preprocessing.fit}-{preprocessing.size}-{preprocessing.reducing_gap or 0:g}"
+        kept += "-trim" * preprocessing.trim + "-stretch" * preprocessing.stretch
         self._name = f"{kept}-{_code_version()}"
 
     def _path(self, ending: str) -> Path:

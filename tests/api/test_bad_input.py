@@ -249,6 +249,29 @@ def test_a_request_that_takes_too_long_keeps_what_was_read(serve: Callable[..., 
     assert "BODYSITE_MAX_SECONDS_PER_REQUEST" in issue["diagnostics"]
 
 
+def test_a_file_that_is_no_base64_does_not_concern_the_others(client: Client) -> None:
+    good = base64.b64encode(make_dicom(BodyPartExamined="HAND")).decode()
+    listed = [
+        {"name": "file", "resource": {"resourceType": "Binary", "contentType": DICOM, "data": data}}
+        for data in ("@@@", good, 5)
+    ]
+    body = json.dumps({"resourceType": "Parameters", "parameter": listed}).encode()
+    answer = client.annotate(body, "application/fhir+json")
+    assert answer.status_code == 200
+    found = checked(answer.json())
+    assert len(of_type(found, "ImagingStudy")) == 1
+    said = [one["diagnostics"] for one in issues(found)]
+    assert [text.partition(".data is not base64")[1] != "" for text in said] == [True, True]
+    assert ["parameter[0]" in said[0], "parameter[2]" in said[1]] == [True, True]
+
+
+def test_a_bigtiff_is_called_one(client: Client) -> None:
+    answer = client.annotate(b"II+\0\x08\0\0\0" + bytes(200), "image/tiff")
+    assert answer.status_code == 422
+    (issue,) = issues(checked(answer.json()))
+    assert "a BigTIFF picture" in issue["diagnostics"]
+
+
 def test_base64_may_be_wrapped(client: Client) -> None:
     data = base64.encodebytes(make_dicom(BodyPartExamined="HAND")).decode()
     body = json.dumps({"resourceType": "Binary", "contentType": DICOM, "data": data}).encode()

@@ -47,7 +47,7 @@ def process(*arguments: str, code: str = "from api.cli import main; main()", **o
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
-        timeout=60,
+        timeout=300,
         env=environment,
         **options,
     )

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from api.extensions import EXAMINED_SITE
 from api.search import PARAMETERS
 from api.settings import Settings
 from api.store import SqlStore
@@ -37,7 +38,11 @@ def test_metadata_lists_what_works(client: Client) -> None:
 
 def test_search_parameters_are_published(client: Client) -> None:
     found = checked(client.get("/r4/SearchParameter").json())
-    assert found["total"] == 2
+    assert {entry["resource"]["code"] for entry in found["entry"]} == {
+        "bodysite",
+        "body-site",
+        "visible-site",
+    }
     for entry in found["entry"]:
         resource_id = entry["resource"]["id"]
         one = checked(client.get(f"/r4/SearchParameter/{resource_id}").json())
@@ -53,6 +58,21 @@ def test_every_declared_definition_of_ours_can_be_read(client: Client) -> None:
             if parameter.get("definition", "").startswith(own):
                 resource_id = parameter["definition"].removeprefix(own)
                 assert client.get(f"/r4/SearchParameter/{resource_id}").status_code == 200
+
+
+def test_the_extension_of_studies_is_published(client: Client) -> None:
+    found = checked(client.get(f"/r4/StructureDefinition?url={EXAMINED_SITE}").json())
+    (entry,) = found["entry"]
+    definition = checked(client.get("/r4/StructureDefinition/examined-body-site").json())
+    assert entry["resource"] == definition
+    assert definition["context"] == [{"type": "element", "expression": "ImagingStudy"}]
+    statement = client.get("/r4/metadata").json()
+    listed = {one["type"]: one for one in statement["rest"][0]["resource"]}
+    assert [one["code"] for one in listed["StructureDefinition"]["interaction"]] == [
+        "read",
+        "search-type",
+    ]
+    assert client.get("/r4/StructureDefinition/none").status_code == 404
 
 
 @pytest.mark.parametrize(

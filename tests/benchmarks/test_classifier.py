@@ -46,3 +46,18 @@ def test_the_benchmark_of_training_runs_through() -> None:
     measured = run("training.py", "--images", "16", "--side", "64", "--rounds", "1")
     steps = {one.get("step") for one in measured}
     assert {"decode once", "batches alone", "training, ours", "ratio"} <= steps
+
+
+def test_the_benchmark_of_serving_shows_every_ratio() -> None:
+    sizes = ("--size", "300", "--rounds", "1", "--threads", "1", "--batch", "2")
+    machine, told, *measured = run("serving.py", *sizes, "--reducing-gap", "2")
+    assert machine["threads"] == 1
+    assert told["preprocessing"]["reducing_gap"] == 2
+    found = {one["benchmark"]: one for one in measured}
+    assert {"DICOM file to prediction", "array to prediction", "ready to prediction"} <= set(found)
+    for name in ("ONNX Runtime", "ONNX Runtime, one", "ResNet50 eager, 224 pixels"):
+        assert found[name]["times_torch_eager"] > 0
+        assert found[name]["times_resnet50_eager"] > 0
+    memory = found["memory of a process that answers"]
+    assert memory["torch"] is False
+    assert memory["loaded_mib"] > 0

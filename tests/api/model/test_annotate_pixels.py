@@ -87,6 +87,7 @@ def test_a_picture_is_answered_by_the_model(
     said = components(examined)
     assert value(said["121139"][0]) == "DX"
     assert value(said["111031"][0]) == "272479007"
+    assert 50 < said["view-confidence"][0]["valueQuantity"]["value"] <= 100
     assert value(said["router-group"][0]) == "other"
     assert value(said["relation"][0]) == "IMAGE_ONLY"
     assert said["111012"][0]["valueQuantity"]["value"] > 95
@@ -174,6 +175,9 @@ def test_pictures_are_stored_found_and_never_doubled(reading: Reading) -> None:
     # 53120007 |Upper limb|.
     found = checked(client.get(f"/r4/Observation?body-site:below={SNOMED}|53120007").json())
     assert found["total"] == 1
+    shown = checked(client.get(f"/r4/Observation?visible-site:below={SNOMED}|53120007").json())
+    assert [one["resource"]["code"]["text"] for one in shown["entry"]] == ["Visible body sites"]
+    assert client.get(f"/r4/Observation?visible-site={FOOT}").json()["total"] == 0
     coded = f"/r4/Observation?code={OWN}/annotation|visible"
     assert checked(client.get(coded).json())["total"] == 1
     bundle(client.annotate(encoded(drawn(HAND, seed=2)), "image/png"))
@@ -253,10 +257,21 @@ def test_a_bad_image_is_named_and_its_header_stands_alone(reading: Reading) -> N
     assert said["torn.png"]["severity"] == "error"
 
 
-def test_what_is_no_image_needs_no_word(reading: Reading) -> None:
-    found = bundle(reading().annotate(make_dicom(BodyPartExamined="HAND")))
-    assert not issues(found)
-    assert [one["id"] for one in of_type(found, "Device")]
+def test_what_holds_no_image_is_said_to_hold_none(reading: Reading) -> None:
+    files = [
+        ("file", (f"{name}.dcm", content))
+        for name, content in (
+            ("report", make_dicom(BodyPartExamined="HAND")),
+            ("header", make_dicom(BodyPartExamined="FOOT")),
+            ("image", xray(drawn(FOOT), BodyPartExamined="FOOT")),
+        )
+    ]
+    found = bundle(reading().post("/r4/ImagingStudy/$annotate", files=files))
+    assert len(of_type(found, "ImagingStudy")) == 3
+    (issue,) = issues(found)
+    assert (issue["severity"], issue["code"]) == ("information", "informational")
+    assert "report.dcm, header.dcm" in issue["diagnostics"]
+    assert "image.dcm" not in issue["diagnostics"]
 
 
 def test_an_image_that_the_model_refuses_says_why(reading: Reading) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,17 @@ def test_the_environment_names_the_model(
         assert model.problem is None
         assert model.predictor is not None
         assert model.predictor.name == "Tiny model"
+
+
+@pytest.mark.parametrize("opens", [open_model, check_model])
+def test_the_environment_names_the_runtime(
+    model_file: Path, monkeypatch: pytest.MonkeyPatch, opens: Callable[[Settings], Any]
+) -> None:
+    assert Settings().runtime == "onnx"
+    monkeypatch.setenv("BODYSITE_RUNTIME", "openvino")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BodySiteError, match="pip install openvino"):
+        opens(Settings(model=model_file))
 
 
 @pytest.mark.parametrize("opens", [open_model, check_model])

@@ -62,6 +62,28 @@ def test_codes_are_unique_and_counted(shipped: Shipped) -> None:
             assert all(" ".join(code.split()) == code for code in codes)
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "display"),
+    [
+        ("annotation", "visible", "Body sites that an image shows"),
+        ("relation", "CONFLICT", "They contradict each other"),
+        ("router-group", "adult chest", "Adult chest"),
+        ("review", "low-confidence", "Low confidence"),
+        ("review", "unlike-training", "Unlike training"),
+    ],
+)
+def test_what_observations_are_coded_with_can_be_looked_up(
+    client: Client, name: str, code: str, display: str
+) -> None:
+    system = f"https://w3id.org/bodysite/CodeSystem/{name}"
+    read = checked(client.get(f"/r4/CodeSystem/{name}").json())
+    assert (read["url"], read["content"]) == (system, "complete")
+    found = client.get("/r4/CodeSystem/$lookup", params={"system": system, "code": code})
+    assert found.status_code == 200, found.text
+    said = {one["name"]: one.get("valueString") for one in found.json()["parameter"]}
+    assert said["display"] == display
+
+
 def test_targets_that_need_a_comment_have_one(shipped: Shipped) -> None:
     # FHIR R4 and R5, invariant cmd-1.
     for one in shipped.resources:

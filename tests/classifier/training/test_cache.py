@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from classifier.data.sample import Sample
 from classifier.errors import TrainingError
 from classifier.pixels.read import read_image
+from classifier.preprocess.cartex import CartexSettings
 from classifier.preprocess.pipeline import Preprocessing
 from classifier.training import cache
 from classifier.training.cache import cached
@@ -92,6 +94,25 @@ def test_change_is_decoded_again(
     images, _, _ = cached(samples, SMALL, tmp_path / "cache")
     assert_images(images, samples)
     assert len(names) == {"file": 1, "code": 3}[change]
+
+
+@pytest.mark.parametrize("field", fields(Preprocessing), ids=lambda one: one.name)
+def test_no_preprocessing_is_given_the_images_of_another(tmp_path: Path, field: Any) -> None:
+    # One other value of every setting: those of `fit_image` must have a store of their own.
+    others = {
+        "kind": "B", "size": 8, "fit": "squash", "channels": 3, "mean": (0.5,), "std": (0.2,),
+        "hat_element": 5, "cartex": CartexSettings(passes=1), "reducing_gap": 2.0,
+        "trim": True, "stretch": True,
+    }  # fmt: skip
+    image = np.zeros((400, 300), np.uint8)
+    image[100:200, 80:180] = np.random.default_rng(0).integers(40, 90, (100, 100), np.uint8)
+    cv2.imwrite(str(tmp_path / "0.png"), image)
+    changes = {field.name: others[field.name]}
+    if field.name in ("mean", "std"):
+        changes = {"mean": (0.5,), "std": (0.2,)}
+    for one in (SMALL, replace(SMALL, **changes)):
+        images, _, _ = cached([sample(tmp_path / "0.png")], one, tmp_path / "cache")
+        assert np.array_equal(images[0], one.fit_image(image))
 
 
 def test_images_that_do_not_decode_are_left_out_and_named(tmp_path: Path) -> None:
