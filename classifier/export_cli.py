@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from classifier.data.labels import Scores
     from classifier.serving.artefact import Artefact
 
+_SURE: Final = click.FloatRange(0.5, 1, min_open=True)
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -47,6 +48,13 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
     metavar="SHARE",
     help="The share of the answered parts that may be wrong.",
+)
+@click.option(
+    "--least",
+    type=(_SURE, _SURE),
+    metavar="LEAF REGION",
+    help="How probable an answered part and an answered region must be, in place of what is chosen"
+    " by the scores.",
 )
 @click.option(
     "--metrics",
@@ -97,6 +105,7 @@ def export(
     scores: tuple[Path, ...],
     shifted: tuple[Path, ...],
     alpha: float | None,
+    least: tuple[float, float] | None,
     metrics: tuple[Path, ...],
     card: Path | None,
     novelty: float | None,
@@ -155,6 +164,7 @@ def export(
         scores=held_out,
         shifted=[held(one) for one in shifted],
         alpha=alpha,
+        least=least,
         guards=guards,
         provenance=provenance,
         metrics={one.stem: _json(one) for one in metrics},

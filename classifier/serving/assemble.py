@@ -6,7 +6,7 @@ Needs torch and onnx, as `classifier.serving.export` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -84,6 +84,7 @@ def assembled(
     scores: Sequence[Scores] = (),
     shifted: Sequence[Scores] = (),
     alpha: float | None = None,
+    least: tuple[float, float] | None = None,
     guards: GuardSettings,
     provenance: Provenance,
     metrics: Mapping[str, Any] | None = None,
@@ -103,6 +104,8 @@ def assembled(
         Of images of sources that were left out (`classifier.calibration.calibration.fit`).
     alpha
         The share of the answered leaves that may be wrong; `None` is the default of `fit`.
+    least
+        How probable an answered leaf and an answered region must be; `None` has `fit` choose.
     metrics
         Figures beside those that the model has.
     card
@@ -129,6 +132,9 @@ def assembled(
                 "Name scores of the same experiment.",
             )
     calibration = _calibration(model, graph, scores, shifted, alpha)
+    if least is not None:
+        climbing = replace(calibration.climbing, leaf=least[0], region=least[1])
+        calibration = replace(calibration, climbing=climbing, missed=())
     artefact = Artefact(
         name=model.name,
         version=model.version,

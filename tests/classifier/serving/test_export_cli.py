@@ -112,12 +112,15 @@ def test_a_class_can_be_left_out(trained: Path, tmp_path: Path) -> None:
     space = json.loads((trained / "label-space.json").read_text(encoding="utf-8"))
     gone, *others = space["classes"]["examined"]
     words = ("--calibrate", trained / "scores-test.npz", "--without", gone)
+    words = (*words, "--least", 0.9, 0.6)
     done = run("export", trained, "--out", out, *words)
     assert done.exit_code == 0, done.output
     found = read_artefact(out)
     assert list(found.space.columns(Head.EXAMINED)) == others
     assert set(found.prior) == set(others)
     assert gone in found.space.vocabulary.codes
+    climbing = found.calibration.climbing
+    assert (climbing.leaf, climbing.region) == (0.9, 0.6)
     refused = run("export", trained, "--out", out, "--without", "1")
     assert refused.exit_code == 2
     assert "'1' is no class of the head examined" in refused.output
