@@ -86,7 +86,8 @@ def fuse(
     settings, reliability = settings or _DEFAULTS, reliability or NOTHING_COUNTED
     weighed: Weighed | None = None
     if not prediction.reasons:
-        weighed = weigh(header, prediction, graph, settings, reliability)
+        discounted = _discounted(prediction, header.modality, settings)
+        weighed = weigh(header, discounted, graph, settings, reliability)
     answers = five_answers(header, prediction, weighed, graph, settings)
     verdict = _verdict(header, prediction, weighed, answers, graph, settings)
     best = verdict.examined[0].site if verdict.examined else None
@@ -124,6 +125,17 @@ def fuse(
         view_confidence=prediction.confidences.get("view") if view == prediction.view else None,
         reasons=prediction.reasons,
     )
+
+
+def _discounted(
+    prediction: Prediction, modality: str | None, settings: FusionSettings
+) -> Prediction:
+    """Return `prediction` with its posterior less sure, for what the model hardly knows."""
+    if modality is None or modality in (*settings.read_modalities, *_NO_MODALITY):
+        return prediction
+    powers = {code: p**settings.other_weight for code, p in prediction.posterior.items()}
+    total = sum(powers.values())
+    return replace(prediction, posterior={code: p / total for code, p in powers.items()})
 
 
 def _header_alone(

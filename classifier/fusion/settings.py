@@ -68,6 +68,12 @@ class FusionSettings:
         frequencies, may make to a probability.
     smoothing
         How many instances the default of `header_error` weighs against those that a site counted.
+    read_modalities
+        Modalities of the header whose images the model reads well: the shipped one was trained on
+        radiographs, and on few slices of CT and MR.
+    other_weight
+        The power that the model's probabilities are taken to for images of other modalities: 1
+        trusts them as well, 0 not at all.
     no_body
         Codes of `classifier.calibration.reasons.Reason` that say that no human body is to be
         seen; the header is then not followed.
@@ -88,6 +94,8 @@ class FusionSettings:
     outside: float = 0.1
     cap: float = 4.0
     smoothing: float = 20.0
+    read_modalities: tuple[str, ...] = ("CR", "DX", "RG", "MG", "PX")
+    other_weight: float = 0.6
     no_body: tuple[str, ...] = ("animal", "phantom")
     review_without: tuple[str, ...] = ()
     reliability: Path | None = None
@@ -158,7 +166,7 @@ class FusionSettings:
 
 # Settings that are no probability: the least and the largest value.
 _RANGES: Final = {"cap": (0.0, 50.0), "smoothing": (0.01, 1e9), "header_error": (0.001, 0.999)}
-_LISTS: Final = frozenset({"no_body", "review_without"})
+_LISTS: Final = frozenset({"no_body", "read_modalities", "review_without"})
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

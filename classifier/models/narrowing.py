@@ -17,6 +17,7 @@ from classifier.data.labels import Head, LabelSpace, Scores
 from classifier.errors import NetworkError
 from classifier.models.checkpoint import TrainedModel
 from classifier.models.network import BodySiteNet
+from classifier.serving.coherent import Coherent
 
 
 def without_classes(model: TrainedModel, codes: Collection[str]) -> TrainedModel:
@@ -40,8 +41,7 @@ def without_classes(model: TrainedModel, codes: Collection[str]) -> TrainedModel
 def scores_without(scores: Scores, codes: Collection[str]) -> Scores:
     """Return what the model without the examined parts `codes` would have said.
 
-    Images of which nothing but these parts is possible have no label any more. Visible parts stay
-    as they are, though what is examined no longer raises them.
+    Images of which nothing but these parts is possible have no label any more.
     """
     space, kept = _narrowed(scores.space, codes)
     rows = scores.probabilities[Head.EXAMINED][:, kept].astype(np.float64)
@@ -49,10 +49,14 @@ def scores_without(scores: Scores, codes: Collection[str]) -> Scores:
     even = np.full_like(rows, 1 / len(kept))
     rows = np.divide(rows, total, out=even, where=total > 0)
     allowed = scores.targets.allowed
+    probabilities = {**scores.probabilities, Head.EXAMINED: rows.astype(np.float32)}
+    if (visible := probabilities.get(Head.VISIBLE)) is not None:
+        lifted = Coherent(space).lifted(visible, probabilities[Head.EXAMINED])
+        probabilities[Head.VISIBLE] = lifted
     return replace(
         scores,
         space=space,
-        probabilities={**scores.probabilities, Head.EXAMINED: rows.astype(np.float32)},
+        probabilities=probabilities,
         targets=replace(
             scores.targets, allowed={**allowed, Head.EXAMINED: allowed[Head.EXAMINED][:, kept]}
         ),

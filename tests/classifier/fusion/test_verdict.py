@@ -263,6 +263,22 @@ def test_settings_move_the_conflict(graph, header, seen):
     assert lax.relation is Relation.CONFLICT
 
 
+def test_images_that_the_model_hardly_knows_weigh_less(graph, header, seen):
+    image, surer = seen(CHEST, 0.97), seen(CHEST, 0.99)
+    for modality in (None, "CR", "DX", "OT", "CT", "MR", "NM"):
+        found = fuse(None, header(KNEE, modality=modality), surer, graph)
+        hardly = modality in ("CT", "MR", "NM")
+        assert (Review.CONFLICT in found.review) is not hardly, modality
+        if hardly:
+            less = fuse(None, header(KNEE, modality=modality), image, graph)
+            assert less.examined[0].site.code == KNEE
+    known = FusionSettings(read_modalities=("CT",))
+    told = fuse(None, header(KNEE, modality="CT"), surer, graph, known)
+    assert told.examined[0].site.code == CHEST
+    alone = fuse(None, header(modality="CT"), image, graph)
+    assert alone.examined[0].site.code == CHEST
+
+
 def test_codes_that_a_site_does_not_want_are_left_out(graph, header, seen):
     settings = FusionSettings(review_without=("conflict",))
     found = fuse(None, header(KNEE), seen(CHEST, 0.999), graph, settings)

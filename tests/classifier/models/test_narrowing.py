@@ -4,6 +4,7 @@ import torch
 
 from classifier.data.labels import Head, Scores, Targets
 from classifier.errors import NetworkError
+from classifier.evaluation.multilabel import violations
 from classifier.models.coherence import Coherence
 from classifier.models.narrowing import scores_without, without_classes
 from classifier.models.probabilities import probabilities
@@ -45,6 +46,12 @@ def test_the_probability_of_a_class_goes_to_those_that_stay():
     found = scores_without(scores, [GONE])
     np.testing.assert_allclose(found.probabilities[Head.EXAMINED], expected, atol=1e-6)
     assert found.space.columns(Head.EXAMINED) == narrow.space.columns(Head.EXAMINED)
+    vocabulary = found.space.vocabulary
+    columns = np.array([vocabulary.columns[code] for code in found.space.columns(Head.EXAMINED)])
+    broken = violations(
+        found.probabilities[Head.VISIBLE], vocabulary, found.probabilities[Head.EXAMINED], columns
+    )
+    assert (broken.above_parent, broken.below_examined) == (0, 0)
     truth = found.targets.truth(Head.EXAMINED)
     for row in range(count):
         right = names[row % classes]
