@@ -202,8 +202,8 @@ class BodySiteAnnotation:
     `image` every site that the model offered. `answers` are the five ways of joining them, `None`
     while no model is loaded. `review` says in codes why a person should look at the instance;
     empty means that nobody need. `view_confidence` is how probable a model finds `view`, `None`
-    where it does not say so; `reasons` are codes of why it has no answer for the image. `notes` say in words what a reader must know, such as that no
-    model was loaded.
+    where it does not say so; `reasons` are codes of why it has no answer for the image. `notes`
+    say in words what a reader must know, such as that no model was loaded.
     """
 
     instance: Instance | None
