@@ -41,7 +41,7 @@ PRESETS = {
         "manifest", tinysets.manifest, (*RESNET, "network.dropout=0.2", "train.mixup=1.0")
     ),
     # As it ships, but smaller.
-    "shipped": Small(
+    "radiograph": Small(
         "manifest", tinysets.manifest, (*RESNET, "split.validation=0.2", "split.test=0.2")
     ),
 }
