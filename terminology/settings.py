@@ -88,22 +88,7 @@ class HeaderSettings:
             The file cannot be read, a key is no setting, or a value is not of its kind. All of
             them are named.
         """
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(
-                str(path),
-                f"cannot be read ({error.strerror})",
-                "a TOML file",
-                "Name a file that exists and may be read.",
-            ) from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(
-                str(path),
-                f"is no TOML ({error})",
-                "a TOML file in UTF-8",
-                "Correct the line; text stands in quotes, true and false do not.",
-            ) from None
+        given = settings_tables(path)
         if isinstance(given.get("fusion"), dict):
             del given["fusion"]
         problems = list(_problems(given))
@@ -121,6 +106,32 @@ class HeaderSettings:
         if "trust" in given:
             given["trust"] = tuple(given["trust"])
         return cls(**given)
+
+
+def settings_tables(path: Path) -> dict[str, Any]:
+    """Return what the TOML file of settings at `path` says.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            str(path),
+            f"cannot be read ({error.strerror})",
+            "a TOML file",
+            "Name a file that exists and may be read.",
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            str(path),
+            f"is no TOML ({error})",
+            "a TOML file in UTF-8",
+            "Correct the line; text stands in quotes, true and false do not.",
+        ) from None
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

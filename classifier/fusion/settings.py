@@ -13,14 +13,13 @@ They stand in the table ``[fusion]`` of the TOML file that holds the settings of
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from terminology.settings import SettingsError
+from terminology.settings import SettingsError, settings_tables
 
 TABLE: Final = "fusion"
 
@@ -112,23 +111,7 @@ class FusionSettings:
             The file cannot be read, a key is no setting, or a value is not of its kind. All of
             them are named.
         """
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8")).get(TABLE, {})
-        except OSError as error:
-            raise SettingsError(
-                str(path),
-                f"cannot be read ({error.strerror})",
-                "a TOML file",
-                "Name a file that exists and may be read.",
-            ) from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(
-                str(path),
-                f"is no TOML ({error})",
-                "a TOML file in UTF-8",
-                "Correct the line; text stands in quotes, true and false do not.",
-            ) from None
-        return cls.of(given, path)
+        return cls.of(settings_tables(path).get(TABLE, {}), path)
 
     @classmethod
     def of(cls, given: object, path: Path) -> FusionSettings:
