@@ -72,7 +72,6 @@ class OnnxNet:
         options.intra_op_num_threads = threads or 0
         # Threads that wait do not spin: a service shares its cores with decoders.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
             self._session = ort.InferenceSession(
                 artefact.onnx, options, providers=["CPUExecutionProvider"]

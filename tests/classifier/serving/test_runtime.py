@@ -138,3 +138,10 @@ def test_without_openvino_the_remedy_is_named(artefact: Artefact, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ArtefactError, match="pip install openvino"):
         OnnxPredictor(artefact, runtime="openvino")
+
+
+def test_the_arithmetic_of_the_process_stays_as_it_is(artefact: Artefact, tensors):
+    # ONNX Runtime can be told to flush denormal numbers to zero, and then does so for its caller.
+    smallest = np.nextafter(np.zeros(4), np.ones(4))
+    OnnxNet(artefact, threads=1).run(tensors)
+    assert (smallest * 1.0 > 0).all()
