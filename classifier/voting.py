@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.labels import Head, LabelSpace
+from classifier.serving.coherent import coherent_of
 
 # A member that is sure against a class counts as at most this sure.
 FLOOR: Final = 1e-4
@@ -88,9 +89,5 @@ def lifted(
     As `classifier.models.probabilities` has it: one part is examined, so a part is at least as
     likely to be in the frame as the examined classes at or below it are together.
     """
-    vocabulary = space.vocabulary
-    below = np.zeros(len(vocabulary))
-    for code, probability in zip(space.columns(Head.EXAMINED), examined, strict=True):
-        column = vocabulary.columns[code]
-        below[[column, *vocabulary.ancestors[column]]] += float(probability)
-    return np.maximum(visible, np.minimum(below, 1).astype(np.float32))
+    whole: NDArray[np.float32] = coherent_of(space).lifted(visible[None], examined[None])[0]
+    return whole

@@ -15,7 +15,7 @@ said of the series, and that before what is said of the study. A site's own stan
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -93,16 +93,7 @@ class HeaderSettings:
             del given["fusion"]
         problems = list(_problems(given))
         if problems:
-            key, what, expected = problems[0]
-            more = "".join(
-                f"; {key}: {what}, expected {wanted}" for key, what, wanted in problems[1:]
-            )
-            raise SettingsError(
-                f"{path} {key}",
-                what,
-                expected + more,
-                "Correct the setting, or leave it out to keep its default.",
-            )
+            raise settings_error(path, problems)
         if "trust" in given:
             given["trust"] = tuple(given["trust"])
         return cls(**given)
@@ -132,6 +123,20 @@ def settings_tables(path: Path) -> dict[str, Any]:
             "a TOML file in UTF-8",
             "Correct the line; text stands in quotes, true and false do not.",
         ) from None
+
+
+def settings_error(path: Path, problems: Sequence[tuple[str, str, str]]) -> SettingsError:
+    """Return the error for what is wrong in `path`: of each the key, what, what is expected."""
+    key, what, expected = problems[0]
+    more = "".join(
+        f"; {other}: {found}, expected {wanted}" for other, found, wanted in problems[1:]
+    )
+    return SettingsError(
+        f"{path} {key}",
+        what,
+        expected + more,
+        "Correct the setting, or leave it out to keep its default.",
+    )
 
 
 def _problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -13,9 +13,9 @@ from classifier.calibration.climb import Climber, Climbing, climber_of
 from classifier.calibration.conformal import least_probability
 from classifier.calibration.scaling import Platt, fit_platt, fit_temperature, scaled
 from classifier.calibration.thresholds import Limits, Posteriors, choose
-from classifier.data.labels import Head, LabelSpace, Scores, Targets
+from classifier.data.labels import Head, LabelSpace, Scores
 from classifier.errors import CalibrationError
-from classifier.serving.coherent import Coherent
+from classifier.serving.coherent import coherent_of
 from terminology.graph import BodyStructureGraph
 
 Probabilities = Mapping[Head, NDArray[np.float32]]
@@ -86,7 +86,7 @@ class Calibration:
             own = space.vocabulary.codes
             if not changed.is_identity:
                 visible = changed.apply(own, visible).astype(np.float32)
-            found[Head.VISIBLE] = Coherent(space).lifted(visible, found.get(Head.EXAMINED))
+            found[Head.VISIBLE] = coherent_of(space).lifted(visible, found.get(Head.EXAMINED))
         return {head: found[head] for head in probabilities}
 
     def _weighted(self, codes: Sequence[str], values: NDArray[Any]) -> NDArray[np.float32]:
@@ -274,26 +274,7 @@ def _joined(scores: Scores | Sequence[Scores]) -> Scores | None:
     space = parts[0].space
     if any(one.space.to_json() != space.to_json() for one in parts):
         raise _different()
-    allowed = {
-        head: np.concatenate([one.targets.allowed[head] for one in parts])
-        for head in parts[0].targets.allowed
-    }
-    return Scores(
-        space,
-        keys=tuple(key for one in parts for key in one.keys),
-        groups=tuple(group for one in parts for group in one.groups),
-        sources=tuple(source for one in parts for source in one.sources),
-        paths=tuple(path for one in parts for path in one.paths),
-        probabilities={
-            head: np.concatenate([one.probabilities[head] for one in parts])
-            for head in parts[0].probabilities
-        },
-        targets=Targets(
-            allowed,
-            np.concatenate([one.targets.present for one in parts]),
-            np.concatenate([one.targets.known for one in parts]),
-        ),
-    )
+    return Scores.pooled(parts)
 
 
 def _different() -> CalibrationError:

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data.labels import Head, LabelSpace
+from classifier.data.labels import Head, LabelSpace, closure
 from terminology.graph import BodyStructureGraph
 from terminology.vocabulary import LabelVocabulary
 
@@ -108,9 +108,7 @@ class Climber:
         graph: BodyStructureGraph | None = None,
     ) -> None:
         self.codes = vocabulary.codes
-        self.above = np.eye(len(vocabulary), dtype=np.bool_)
-        for column, ancestors in enumerate(vocabulary.ancestors):
-            self.above[column, list(ancestors)] = True
+        self.above = closure(vocabulary)
         self.columns = np.array([vocabulary.columns[code] for code in classes], dtype=np.intp)
         self.below = np.ascontiguousarray(self.above[self.columns].T)
         self.answerable = self.below.any(axis=1) & np.array(

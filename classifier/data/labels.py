@@ -134,3 +134,56 @@ class Scores:
     paths: tuple[str, ...]
     probabilities: Mapping[Head, NDArray[np.float32]]
     targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Scores:
+        """Return the scores of `rows`, in their order."""
+        at = np.asarray(rows, dtype=np.intp)
+
+        def some(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(texts[row] for row in at)
+
+        return Scores(
+            self.space,
+            some(self.keys),
+            some(self.groups),
+            some(self.sources),
+            some(self.paths),
+            {head: values[at] for head, values in self.probabilities.items()},
+            self.targets.take(at),
+        )
+
+    @classmethod
+    def pooled(cls, parts: Sequence[Scores]) -> Scores:
+        """Return several scores in one label space as one, rows one after the other."""
+        first = parts[0]
+        targets = [part.targets for part in parts]
+        return cls(
+            first.space,
+            tuple(one for part in parts for one in part.keys),
+            tuple(one for part in parts for one in part.groups),
+            tuple(one for part in parts for one in part.sources),
+            tuple(one for part in parts for one in part.paths),
+            {
+                head: np.concatenate([part.probabilities[head] for part in parts])
+                for head in first.probabilities
+            },
+            Targets(
+                {
+                    head: np.concatenate([one.allowed[head] for one in targets])
+                    for head in first.targets.allowed
+                },
+                np.concatenate([one.present for one in targets]),
+                np.concatenate([one.known for one in targets]),
+            ),
+        )
+
+
+def closure(vocabulary: LabelVocabulary) -> NDArray[np.bool_]:
+    """Return bool (V, V): whether the column is the row or lies above it."""
+    above = np.eye(len(vocabulary), dtype=np.bool_)
+    for column, ancestors in enumerate(vocabulary.ancestors):
+        above[column, list(ancestors)] = True
+    return above

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.data.frame import FrameNeighbours
-from classifier.data.labels import Head, LabelSpace, Targets
+from classifier.data.labels import Head, LabelSpace, Targets, closure
 from classifier.data.sample import EVERYTHING, Collection, Declaration, Sample
 from classifier.data.space import (
     modality_class,
@@ -79,9 +79,7 @@ def within_frame(targets: Targets, space: LabelSpace) -> Targets:
     """
     vocabulary = space.vocabulary
     columns = np.array([vocabulary.columns[code] for code in space.columns(Head.EXAMINED)], int)
-    above = np.eye(len(vocabulary), dtype=np.bool_)
-    for column, ancestors in enumerate(vocabulary.ancestors):
-        above[column, list(ancestors)] = True
+    above = closure(vocabulary)
     allowed = dict(targets.allowed)
     kept = np.zeros_like(targets.present)
     if Head.EXAMINED in allowed:

@@ -8,12 +8,11 @@ better than it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from classifier.calibration.calibration import (
     ALPHA,
@@ -57,14 +56,14 @@ class _Parts:
         places, count = number_groups(scores.groups)
         part = np.random.default_rng(seed).permutation(count) % folds
         rows = tuple(np.flatnonzero(part[places] == fold) for fold in range(folds))
-        others = tuple(taken(scores, np.flatnonzero(part[places] != fold)) for fold in range(folds))
+        others = tuple(scores.take(np.flatnonzero(part[places] != fold)) for fold in range(folds))
         return cls(scores, rows, others, tuple(fit_scaling(one) for one in others))
 
     def calibrated(self) -> Scores:
         """Return the scores, each row calibrated by what the other parts say."""
         found = {head: np.empty_like(rows) for head, rows in self.scores.probabilities.items()}
         for rows, scaling in zip(self.rows, self.scalings, strict=True):
-            own = calibrated(taken(self.scores, rows), scaling)
+            own = calibrated(self.scores.take(rows), scaling)
             for head, values in own.probabilities.items():
                 found[head][rows] = values
         return replace(self.scores, probabilities=found)
@@ -304,23 +303,3 @@ class _Run:
                 "high": interval.high if interval else None,
             }
         return found
-
-
-def taken(scores: Scores, rows: Places) -> Scores:
-    """Return the `rows` of `scores`."""
-
-    def some(values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(values[row] for row in rows)
-
-    probabilities: Mapping[Head, NDArray[np.float32]] = {
-        head: values[rows] for head, values in scores.probabilities.items()
-    }
-    return Scores(
-        scores.space,
-        keys=some(scores.keys),
-        groups=some(scores.groups),
-        sources=some(scores.sources),
-        paths=some(scores.paths),
-        probabilities=probabilities,
-        targets=scores.targets.take(rows),
-    )

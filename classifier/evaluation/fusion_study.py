@@ -277,25 +277,10 @@ def cross_calibrated(scores: Scores, graph: BodyStructureGraph, parts: int = 5) 
     probabilities = {head: values.copy() for head, values in scores.probabilities.items()}
     for part in range(parts if parts > 1 else 0):
         own = part_of[number] == part
-        fitted = calibrated(scores, fit(_taken(scores, np.flatnonzero(~own)), graph))
+        fitted = calibrated(scores, fit(scores.take(np.flatnonzero(~own)), graph))
         for head, values in fitted.probabilities.items():
             probabilities[head][own] = values[own]
     return replace(scores, probabilities=probabilities)
-
-
-def _taken(scores: Scores, rows: NDArray[np.intp]) -> Scores:
-    def of(texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(texts[row] for row in rows)
-
-    return Scores(
-        scores.space,
-        of(scores.keys),
-        of(scores.groups),
-        of(scores.sources),
-        of(scores.paths),
-        {head: values[rows] for head, values in scores.probabilities.items()},
-        scores.targets.take(rows),
-    )
 
 
 def _site(code: str, graph: BodyStructureGraph, confidence: float | None = None) -> Site:

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from classifier.data.labels import closure
 from classifier.evaluation.bootstrap import Counted, Flags, Floats, Places, ratio, zero_for_nan
 from terminology.vocabulary import LabelVocabulary
 
@@ -31,14 +32,6 @@ class Closeness(StrEnum):
     NEIGHBOUR = "same_region_neighbour"
     """One column of the vocabulary lies directly above both."""
     WRONG = "wrong"
-
-
-def closure(vocabulary: LabelVocabulary) -> Flags:
-    """Return bool (V, V): whether the column is the row or lies above it."""
-    above = np.eye(len(vocabulary), dtype=bool)
-    for column, ancestors in enumerate(vocabulary.ancestors):
-        above[column, list(ancestors)] = True
-    return above
 
 
 def augmented(sets: Flags, vocabulary: LabelVocabulary) -> Flags:

@@ -262,7 +262,6 @@ def run_baselines(
     from classifier.evaluation.baselines import BASELINES, baseline_scores
     from classifier.training.config import TrainConfig
     from classifier.training.preparation import prepare
-    from classifier.training.scoring import pooled
 
     prepared = prepare(TrainConfig.read(run / _CONFIG), terminology, None, reporter)
     if prepared.space.to_json() != scores.space.to_json():
@@ -287,7 +286,7 @@ def run_baselines(
                     samples,
                 )
             )
-    found = {name: pooled(each) for name, each in parts.items()}
+    found = {name: Scores.pooled(each) for name, each in parts.items()}
     for one in found.values():
         if set(one.keys) != set(scores.keys):
             raise _changed(run, "its images are no longer those that were scored")

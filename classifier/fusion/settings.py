@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from terminology.settings import SettingsError, settings_tables
+from terminology.settings import settings_error, settings_tables
 
 TABLE: Final = "fusion"
 
@@ -127,16 +127,7 @@ class FusionSettings:
         if table is not given:
             problems = [(TABLE, f"'{given}'", f"a table [{TABLE}]")]
         if problems:
-            key, what, expected = problems[0]
-            more = "".join(
-                f"; {other}: {found}, expected {wanted}" for other, found, wanted in problems[1:]
-            )
-            raise SettingsError(
-                f"{path} {key}",
-                what,
-                expected + more,
-                "Correct the setting, or leave it out to keep its default.",
-            )
+            raise settings_error(path, problems)
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }

@@ -17,7 +17,7 @@ from classifier.data.labels import Head, LabelSpace, Scores
 from classifier.errors import NetworkError
 from classifier.models.checkpoint import TrainedModel
 from classifier.models.network import BodySiteNet
-from classifier.serving.coherent import Coherent
+from classifier.serving.coherent import coherent_of
 
 
 def without_classes(model: TrainedModel, codes: Collection[str]) -> TrainedModel:
@@ -51,7 +51,7 @@ def scores_without(scores: Scores, codes: Collection[str]) -> Scores:
     allowed = scores.targets.allowed
     probabilities = {**scores.probabilities, Head.EXAMINED: rows.astype(np.float32)}
     if (visible := probabilities.get(Head.VISIBLE)) is not None:
-        lifted = Coherent(space).lifted(visible, probabilities[Head.EXAMINED])
+        lifted = coherent_of(space).lifted(visible, probabilities[Head.EXAMINED])
         probabilities[Head.VISIBLE] = lifted
     return replace(
         scores,

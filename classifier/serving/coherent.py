@@ -6,6 +6,7 @@ The same rules as `classifier.models.probabilities`, which training differentiat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,16 @@ class Coherent:
             by_column[:, self._places] = examined
             visible = np.maximum(visible, self._closure.total(by_column))
         return np.minimum(self._closure.highest(visible), np.float32(1))
+
+
+def coherent_of(space: LabelSpace) -> Coherent:
+    """Return what makes probabilities in `space` coherent; made once."""
+    return _coherent(space.vocabulary, space.columns(Head.EXAMINED))
+
+
+@lru_cache(maxsize=8)
+def _coherent(vocabulary: LabelVocabulary, examined: tuple[str, ...]) -> Coherent:
+    return Coherent(LabelSpace(vocabulary, {Head.EXAMINED: examined}))
 
 
 class Closure:

@@ -28,7 +28,7 @@ from classifier.training.logs import Reporter
 from classifier.training.loop import MODEL, Task, train
 from classifier.training.precision import Precision
 from classifier.training.preparation import SPACE, SPLITS, Prepared, prepare, split
-from classifier.training.scoring import brief, outputs_of, pooled, scores_of
+from classifier.training.scoring import brief, outputs_of, scores_of
 from classifier.training.state import Course
 from terminology.errors import BodySiteError
 from terminology.files import written_whole
@@ -84,7 +84,7 @@ def run_training(
     metrics: dict[str, Any] = {"folds": results}
     if group.main:
         parts = [load_scores(run / name / "scores-test.npz") for name in results]
-        scores = pooled(parts)
+        scores = Scores.pooled(parts)
         save_scores(run / POOLED, scores)
         metrics = {"test": brief(scores), "folds": results}
         write_json(run / METRICS, metrics)

@@ -97,30 +97,6 @@ def scores_of(
     )
 
 
-def pooled(parts: Sequence[Scores]) -> Scores:
-    """Return the scores of several parts as one, rows one after the other."""
-    targets = [part.targets for part in parts]
-    return Scores(
-        space=parts[0].space,
-        keys=tuple(one for part in parts for one in part.keys),
-        groups=tuple(one for part in parts for one in part.groups),
-        sources=tuple(one for part in parts for one in part.sources),
-        paths=tuple(one for part in parts for one in part.paths),
-        probabilities={
-            head: np.concatenate([part.probabilities[head] for part in parts])
-            for head in parts[0].probabilities
-        },
-        targets=type(targets[0])(
-            {
-                head: np.concatenate([one.allowed[head] for one in targets])
-                for head in targets[0].allowed
-            },
-            np.concatenate([one.present for one in targets]),
-            np.concatenate([one.known for one in targets]),
-        ),
-    )
-
-
 def brief(scores: Scores) -> dict[str, dict[str, float | int]]:
     """Return a few numbers a head, for the log; `classifier.evaluation` has the rest.
 

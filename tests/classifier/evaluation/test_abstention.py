@@ -9,7 +9,7 @@ import pytest
 from classifier.calibration.calibration import fit
 from classifier.calibration.outcomes import Outcome
 from classifier.data.labels import Head, LabelSpace, Scores
-from classifier.evaluation.abstention import abstention, taken
+from classifier.evaluation.abstention import abstention
 from classifier.evaluation.sections import abstention_tables
 from terminology.graph import BodyStructureGraph
 from tests.classifier.evaluation.drawn import drawn_scores, drawn_space
@@ -80,12 +80,12 @@ def test_no_image_is_calibrated_by_its_own_patient(scores: Scores, graph: BodySt
     own = np.setdiff1d(np.arange(len(scores.keys)), rows)
     changed[Head.EXAMINED][own] = np.roll(changed[Head.EXAMINED][own], 1, axis=1)
     other = replace(scores, targets=replace(scores.targets, allowed=changed))
-    first, second = (fit(taken(one, rows), graph, alpha=0.1).to_json() for one in (scores, other))
+    first, second = (fit(one.take(rows), graph, alpha=0.1).to_json() for one in (scores, other))
     assert first == second
 
 
 def test_the_same_seed_gives_the_same_figures(scores: Scores, graph: BodyStructureGraph):
-    few = taken(scores, np.arange(300))
+    few = scores.take(np.arange(300))
     first, second = (abstention(few, graph, draws=20, alphas=(0.1,)) for _ in range(2))
     assert first == second
 
@@ -109,7 +109,7 @@ def test_sources_left_out_make_it_more_careful(scores: Scores, graph: BodyStruct
 def test_there_are_no_figures_of_too_few_patients_or_without_the_head(
     scores: Scores, space: LabelSpace, graph: BodyStructureGraph
 ):
-    assert abstention(taken(scores, np.arange(9)), graph) is None
+    assert abstention(scores.take(np.arange(9)), graph) is None
     views = {Head.VIEW: scores.probabilities[Head.VIEW]}
     bare = LabelSpace(space.vocabulary, {Head.VIEW: space.columns(Head.VIEW)}, visible=False)
     assert abstention(replace(scores, space=bare, probabilities=views), graph) is None
