@@ -1,5 +1,6 @@
 # make run   the main job: annotate DICOM files and drawn images, store the result, serve it
 # make test  ruff, mypy and the whole test suite
+# make test-postgresql  the tests of the service on PostgreSQL, which make test runs on SQLite
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ DATABASE := sqlite:///$(RUN)/bodysite.sqlite
 # The DICOM files that come with pydicom; a few of them are damaged on purpose.
 SAMPLES = $$($(BIN)/python -c "import pydicom.data as d; print(d.__path__[0] + '/test_files')")
 
-.PHONY: run annotate test lint clients bench bench-terminology clean
+.PHONY: run annotate test test-postgresql lint clients bench bench-terminology clean
 
 run: annotate
 	$(BIN)/bodysite serve --port $(PORT) --database $(DATABASE)
@@ -28,6 +29,9 @@ annotate: $(VENV)/api.stamp
 
 test: lint
 	$(BIN)/pytest
+
+test-postgresql: $(VENV)/dev.stamp
+	BODYSITE_TEST_DATABASE=postgresql $(BIN)/pytest tests/api
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -366,9 +366,18 @@ def _guard(phi: str | None, store: SqlStore | None) -> PhiGuard:
         policy = PhiPolicy(phi or os.environ.get("BODYSITE_PHI", "hash"))
     except ValueError:
         misuse("BODYSITE_PHI: no such policy; expected keep, hash or drop. Correct it.")
+    named = os.environ.get("BODYSITE_PHI_KEY_FILE")
+    path = Path(named) if named else None
     if store is not None:
+        from api.security.keys import pseudonym_key
+
         store.bind_policy(policy)
-    return PhiGuard(policy, store.salt if store is not None else os.urandom(_SALT_BYTES))
+        return PhiGuard(policy, pseudonym_key(path, store))
+    if path is not None:
+        from api.security.keys import read_key
+
+        return PhiGuard(policy, read_key(path))
+    return PhiGuard(policy, os.urandom(_SALT_BYTES))
 
 
 def _shown(asked: bool | None, target: Path | None) -> bool:

@@ -19,22 +19,35 @@ from api.border import Border
 from api.deps import Service
 from api.errors import RequestError
 from api.fresh import FreshMappings
+from api.jobs.service import Jobs
 from api.metrics import Metrics
+from api.operations import health
+from api.operations.figures import watch_parts
+from api.operations.lifecycle import Lifecycle
+from api.operations.observing import Observed, RouteSeen
+from api.operations.sampling import keep_sampling
+from api.operations.scrape import MetricsGate
 from api.outcome import outcome
+from api.patients import Patients
 from api.phi import PhiGuard
+from api.rendering import rendered
 from api.resources import ResourceBuilder
 from api.responses import FHIR_JSON, FhirResponse, of_error, of_status
-from api.routes import imaging, search
+from api.review.writes import Review
+from api.routes import imaging, smart
+from api.routes import jobs as jobs_routes
 from api.routes import metadata as metadata_routes
-from api.routes.terminology import GONE, TerminologyRoutes
+from api.routes.fhir import add_fhir
+from api.routes.terminology import GONE
 from api.search import Searcher
+from api.security.keys import pseudonym_key
+from api.security.setup import Security, add_outer
 from api.settings import Settings
 from api.store import ResourceStore
-from api.tx.context import Limits as TxLimits
-from api.tx.dispatch import STORE_FAILED, Dispatcher
-from api.tx.openapi import openapi_paths
+from api.tx.dispatch import STORE_FAILED
 from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
+from api.writing import Writing
 from classifier.fusion import FusionSettings, HeaderReliability
 from classifier.prediction import Predictor
 from terminology.errors import BodySiteError
@@ -96,21 +109,33 @@ def create_app(
     graph = live.latest.graph
     how = settings.header_settings
     fusion = FusionSettings.read(how) if how is not None else FusionSettings()
+    key = pseudonym_key(settings.phi_key_file, store)
+    security = Security.of(settings, store, graph, key)
+    tx = TerminologyService((*releases, embedded_index()), live.latest, library)
     service = Service(
         settings=settings,
         live=live,
         store=store,
-        guard=PhiGuard(settings.phi, store.salt),
+        guard=PhiGuard(settings.phi, key),
         predictor=predictor,
-        builder=ResourceBuilder(graph, settings.phi, predictor),
-        searcher=Searcher(store, graph, settings.page_size, settings.max_page_size),
+        builder=ResourceBuilder(
+            graph, settings.phi, predictor, frozenset(settings.profiles), Patients(store)
+        ),
+        searcher=Searcher(store, graph, settings.page_size, settings.max_page_size, tx),
         metrics=Metrics(predictor),
-        tx=TerminologyService((*releases, embedded_index()), live.latest, library),
+        tx=tx,
         absent=absent,
         fusion=fusion,
         reliability=HeaderReliability.of(fusion, graph),
     )
     live.on_change(service.tx.replace)
+    lifecycle = Lifecycle()
+    lifecycle.at_stop(security.audit.close)
+    jobs = Jobs(service, rendered)
+    lifecycle.at_start(jobs.start)
+    lifecycle.at_stop(jobs.stop)
+    watch_parts(service.metrics, store, security.audit)
+    keep_sampling(service.metrics, lifecycle)
     # The help page brings its own scripts: hospital networks reach no content delivery network.
     app = FastAPIOffline(
         title="Bodysite",
@@ -119,12 +144,18 @@ def create_app(
         responses=_ERROR,
         redirect_slashes=False,
         redoc_url=None,
+        lifespan=lifecycle.lifespan,
     )
     app.state.service = service
+    app.state.lifecycle = lifecycle
+    app.state.security = security
+    app.state.jobs = jobs
     for router in (
+        jobs_routes.router,
         imaging.router,
         metadata_routes.router,
-        search.router,
+        health.router,
+        smart.router,
     ):
         app.include_router(router)
     app.add_exception_handler(BodySiteError, _refused)
@@ -132,23 +163,22 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sa.exc.OperationalError, _store_failed)
-    _describe_terminology(app)
-    # The middleware that is added last is the first that a request meets.
-    app.add_middleware(
-        TerminologyRoutes,
-        dispatcher=Dispatcher(
-            service.tx,
-            settings.page_size,
-            settings.max_page_size,
-            TxLimits(expansion=settings.max_expansion),
-            settings.max_seconds_per_request,
-        ),
-        public_url=settings.public_url,
-    )
+    review = Review(service.builder, lambda: service.terminology)
+    writing = Writing(store, service.searcher, graph, review, service.guard)
+    add_fhir(app, service, writing, security.gate.access)
     if live.folder is not None:
         app.add_middleware(FreshMappings, live=live)
-    tokens = [token.get_secret_value() for token in settings.tokens]
-    app.add_middleware(Border, tokens=tokens, metrics=service.metrics)
+    app.add_middleware(RouteSeen)
+    app.add_middleware(Border, **security.border(settings))
+    secret = settings.metrics_token
+    app.add_middleware(
+        MetricsGate,
+        metrics=service.metrics,
+        access=settings.metrics_access,
+        secret=None if secret is None else secret.get_secret_value(),
+    )
+    add_outer(app, settings)
+    app.add_middleware(Observed, metrics=service.metrics, lifecycle=lifecycle)
     return app
 
 
@@ -194,20 +224,6 @@ def open_releases(paths: Sequence[Path]) -> tuple[ReleaseIndex, ...]:
                 "Leave one of them out.",
             )
     return found
-
-
-def _describe_terminology(app: FastAPI) -> None:
-    """Put what the terminology addresses take into the description that the help page shows."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        found = describe()
-        paths = found["paths"]
-        for path, methods in openapi_paths().items():
-            paths.setdefault(path, methods)
-        return found
-
-    app.openapi = described  # type: ignore[method-assign]
 
 
 async def _refused(_request: Request, error: Exception) -> FhirResponse:

@@ -11,7 +11,7 @@ from api.annotator import Annotated, Failed, Result
 from api.bundles import Entry, collection, dump
 from api.devices import model_of
 from api.outcome import outcome, outcome_of
-from api.records import Resource
+from api.records import Resource, Stored
 from api.resources import ANNOTATION, ResourceBuilder, picture_id, study_id
 from api.store import ResourceStore
 from classifier.fusion import NO_MODEL
@@ -65,8 +65,8 @@ def stored_studies(
             for result in results
         }
 
-        def build(known: Sequence[str]) -> list[Resource]:
-            return builder.study([ANNOTATION.validate_json(body) for body in known])
+        def build(known: Sequence[str], verdicts: Sequence[Stored]) -> list[Resource]:
+            return builder.study([ANNOTATION.validate_json(body) for body in known], verdicts)
 
         studies[uid] = [
             Entry(stored.body, f"{base}/{stored.type}/{stored.id}")
@@ -87,9 +87,12 @@ def stored_pictures(
         body = ANNOTATION.dump_json(annotation).decode()
 
         def build(
-            _: Sequence[str], annotation: BodySiteAnnotation = annotation, digest: str = digest
+            _known: Sequence[str],
+            verdicts: Sequence[Stored],
+            annotation: BodySiteAnnotation = annotation,
+            digest: str = digest,
         ) -> list[Resource]:
-            return builder.picture(annotation, digest)
+            return builder.picture(annotation, digest, verdicts)
 
         for stored in store.update_study(picture_id(digest), {digest: body}, build):
             url = f"{base}/{stored.type}/{stored.id}"

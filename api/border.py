@@ -1,30 +1,32 @@
-"""What holds for every request before a route sees it: who asks, which format, HEAD, counting."""
+"""What holds for every request before a route sees it: who asks, which format, HEAD.
+
+And for every answer: the headers of security, and what is written down of it.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
-import time
-from collections.abc import Sequence
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import place_of
-from api.metrics import Metrics
-from api.responses import FHIR_JSON, of_status
+from api.negotiation import unacceptable
+from api.responses import of_error, of_status
+from api.security.actor import NOBODY, Actor, acting
+from api.security.audit import AuditTrail, noted
+from api.security.audit_event import Deed, Happened, deed_of, reference_of
+from api.security.gate import Gate, address_of, client_of
+from api.security.hardening import SecurityHeaders, is_page, policy_of_page
+from api.security.limits import TimedBody, Uploads
+from api.tx.resources_store import ROOTS
+from terminology.errors import BodySiteError
 
 logger = logging.getLogger(__name__)
 
-_OPEN_PATHS: Final = frozenset({"/health", "/r4/metadata", "/r5/metadata"})
 _FHIR: Final = ("/r4", "/r5")
-_JSON_TYPES: Final = frozenset(
-    {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "json"}
-)
-_UNROUTED: Final = "(none)"
+_FILES: Final = ".ndjson"
 _UNEXPECTED: Final = (
     "The server failed unexpectedly; nothing was stored. Its log names the kind of error and the"
     " place. Please report both."
@@ -32,91 +34,176 @@ _UNEXPECTED: Final = (
 
 
 class Border:
-    """ASGI middleware. Paths under ``/r4`` and ``/r5`` answer in JSON only, and say so: 406."""
+    """ASGI middleware. Paths under ``/r4`` and ``/r5`` answer in JSON only, and say so: 406.
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str], metrics: Metrics) -> None:
+    Parameters
+    ----------
+    idle
+        Seconds within which the next part of a body must come.
+    min_rate
+        Bytes a second at which a body must come on average.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        gate: Gate,
+        audit: AuditTrail,
+        headers: SecurityHeaders,
+        uploads: Uploads,
+        idle: float,
+        min_rate: int,
+    ) -> None:
         self._app = app
-        self._digests = [_digest(token) for token in tokens]
-        self._metrics = metrics
+        self._gate = gate
+        self._audit = audit
+        self._headers = headers
+        self._uploads = uploads
+        self._idle = idle
+        self._min_rate = min_rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
+        if scope["type"] == "websocket":
+            # Nothing here speaks it, and nothing would check who does.
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
         inner: Scope = dict(scope)
-        head = scope["method"] == "HEAD"
-        if head:
+        inner["state"] = {**scope.get("state", {}), "actor": NOBODY}
+        if scope["method"] == "HEAD":
             inner["method"] = "GET"
-        status = 500
-        begun_to_answer = False
-
-        async def answer(message: Message) -> None:
-            nonlocal status, begun_to_answer
-            if message["type"] == "http.response.start":
-                status, begun_to_answer = message["status"], True
-            elif head and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
-
+        deed = deed_of(scope["method"], scope["path"])
+        answer = _Answer(scope, send, self._headers)
         try:
-            refusal = self._refusal(inner)
-            if refusal is not None:
-                await refusal(inner, receive, answer)
-            else:
-                await self._app(inner, receive, answer)
+            await self._enter(inner, receive, answer, deed)
+        except BodySiteError as error:
+            # A status of its own is all that counts here: no route has seen the request.
+            refusal = of_error(error)
+            refusal.headers.update(getattr(error, "headers", {}))
+            await refusal(inner, receive, answer)
         except Exception as error:  # noqa: BLE001
             # Left alone, the server would log the error's message, which may hold a patient's data.
             logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
-            if not begun_to_answer:
+            if not answer.begun:
                 await of_status(500, _UNEXPECTED)(inner, receive, answer)
         finally:
-            route = getattr(inner.get("route"), "path", _UNROUTED)
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)
+            if deed is not None and answer.status is not None:
+                self._write_down(inner, answer, deed)
 
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
-        headers = Headers(scope=scope)
-        path = scope["path"]
-        if self._digests and path not in _OPEN_PATHS and not self._known(headers):
-            return of_status(
-                401,
-                "Authorization: no known bearer token; expected 'Authorization: Bearer TOKEN'."
-                " Ask whoever runs the server for one.",
-                {"WWW-Authenticate": 'Bearer realm="bodysite"'},
+    async def _enter(
+        self, scope: Scope, receive: Receive, answer: _Answer, deed: Deed | None
+    ) -> None:
+        self._gate.check_form(scope)
+        actor = scope["state"]["actor"] = await self._gate.actor(scope)
+        if deed is not None:
+            self._audit.check()
+        self._gate.admit(scope, actor)
+        refusal = _unacceptable(scope)
+        if refusal is not None:
+            await refusal(scope, receive, answer)
+            return
+        with acting(actor):
+            if _has_body(scope):
+                await self._with_body(scope, receive, answer, actor)
+            else:
+                await self._app(scope, receive, answer)
+
+    async def _with_body(
+        self, scope: Scope, receive: Receive, answer: _Answer, actor: Actor
+    ) -> None:
+        client = client_of(scope, actor)
+        self._uploads.begin(client)
+        try:
+            await self._app(scope, TimedBody(receive, self._idle, self._min_rate), answer)
+        finally:
+            self._uploads.end(client)
+
+    def _write_down(self, scope: Scope, answer: _Answer, deed: Deed) -> None:
+        references = noted(scope)
+        if answer.reference is not None:
+            references = (answer.reference, *references)
+        self._audit.take(
+            Happened(
+                scope["state"]["actor"],
+                address_of(scope),
+                deed,
+                answer.status or 500,
+                scope["query_string"].decode("latin-1"),
+                references,
             )
-        if path.startswith(_FHIR):
-            wanted = _wanted_format(scope, headers)
-            if wanted is not None:
-                return of_status(
-                    406,
-                    f"Accept or _format: '{wanted}' cannot be answered; expected"
-                    " application/fhir+json. Ask for JSON.",
-                )
+        )
+
+
+class _Answer:
+    """`send` of a request: adds headers, leaves out the body of HEAD, remembers the status."""
+
+    def __init__(self, scope: Scope, send: Send, headers: SecurityHeaders) -> None:
+        self._scope = scope
+        self._send = send
+        self._headers = headers
+        self._held: Message | None = None
+        self.status: int | None = None
+        self.reference: str | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client has had anything yet."""
+        return self.status is not None and self._held is None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": self._completed(list(message.get("headers", ())))}
+            if is_page(self._scope["path"]):
+                # What its scripts are is known with its body.
+                self._held = message
+                return
+        elif message["type"] == "http.response.body":
+            if self._held is not None:
+                await self._send_held(message.get("body", b""))
+            if self._scope["method"] == "HEAD":
+                message = {**message, "body": b""}
+        await self._send(message)
+
+    def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        named = {name.lower(): value for name, value in headers}
+        self.reference = reference_of(named)
+        if self.status == 408 and b"connection" not in named:
+            # What is left of the body would be taken for the next request.
+            headers.append((b"connection", b"close"))
+        return headers + self._headers.of(self._scope["path"], named)
+
+    async def _send_held(self, body: bytes) -> None:
+        assert self._held is not None  # noqa: S101
+        held, self._held = self._held, None
+        headers = [one for one in held["headers"] if one[0] != b"content-security-policy"]
+        headers.append((b"content-security-policy", policy_of_page(body)))
+        await self._send({**held, "headers": headers})
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+def _unacceptable(scope: Scope) -> ASGIApp | None:
+    """Return the refusal of a format that the service does not speak."""
+    path = scope["path"]
+    if not path.startswith(_FHIR) or path.endswith(_FILES):
+        # The files of an export are what their job was asked for, whatever Accept says.
         return None
-
-    def _known(self, headers: Headers) -> bool:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        shown = _digest(token.strip())
-        # Every token is compared, so that the time says nothing about which one is near.
-        matches = [hmac.compare_digest(shown, digest) for digest in self._digests]
-        return scheme.lower() == "bearer" and any(matches)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _wanted_format(scope: Scope, headers: Headers) -> str | None:
-    """Return the format that was asked for and cannot be had, else `None`.
-
-    `_format` wins over Accept (FHIR R4, 3.1.0.1.10); a "+" that was not encoded is a space.
-    """
-    query = scope["query_string"]
-    formats = dict(parse_qsl(query.decode("latin-1"))) if b"_format" in query else {}
-    asked = formats.get("_format") or headers.get("accept") or "*/*"
-    if asked == FHIR_JSON:
+    accept = Headers(scope=scope).get("accept")
+    wanted = unacceptable(scope["query_string"], accept, ROOTS.get(path[:3]))
+    if wanted is None:
         return None
-    types = [part.partition(";")[0].strip().lower().replace(" ", "+") for part in asked.split(",")]
-    return None if any(one in _JSON_TYPES for one in types) else asked[:100]
+    return of_status(
+        406,
+        f"Accept or _format: '{wanted}' cannot be answered; expected"
+        " application/fhir+json. Ask for JSON.",
+    )

@@ -1,54 +1,41 @@
-"""`metadata` and `/r4/SearchParameter`: what really works, out of the tables that do it."""
+"""`metadata`: what really works, out of the tables that do it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any, Final
 
-from api.codes import ANNOTATION
-from api.responses import FHIR_JSON
-from api.search import PARAMETERS, Parameter
+from api.indexing import Parameter, parameters_of
+from api.jobs.definitions import patient_operations, system_operations
+from api.negotiation import FHIR_JSON, JSON_PATCH
+from api.profiles import profiles
+from api.rest.definitions import ANNOTATE, BASE, DATE, HL7, definition_of
+from api.rest.kinds import KINDS, READ_ONLY
+from api.rest.published import PARAMETERS as OF_PUBLISHED
+from api.rest.published import PUBLISHED
 from api.tx.catalog import SEARCH
 from api.tx.operations import OPERATIONS, Operation
-from api.tx.resources_store import R4, TYPES
+from api.tx.resources_store import TYPES
 from api.tx.service import FHIR_VERSIONS
 
-_BASE: Final = "https://w3id.org/bodysite"
+Json = dict[str, Any]
 _DEFINITIONS: Final = "http://hl7.org/fhir/OperationDefinition"
-_HL7_PARAMETER: Final = "http://hl7.org/fhir/SearchParameter"
-_DATE: Final = "2026-11-20"
-_EXPRESSIONS: Final = {
-    "bodysite": "ImagingStudy.series.bodySite",
-    "body-site": "Observation.bodySite",
-    "visible-site": f"Observation.where(code.coding.where(system = '{ANNOTATION}'"
-    " and code = 'visible').exists()).component.code",
-}
-# Parameters that R4 itself defines: name there, by resource type and name here.
-_OF_R4: Final = {
-    ("ImagingStudy", "bodysite"): "ImagingStudy-bodysite",
-    ("ImagingStudy", "modality"): "ImagingStudy-modality",
-    ("ImagingStudy", "identifier"): "clinical-identifier",
-    ("ImagingStudy", "patient"): "clinical-patient",
-    ("Observation", "patient"): "clinical-patient",
-    ("ImagingStudy", "series"): "ImagingStudy-series",
-    ("ImagingStudy", "status"): "ImagingStudy-status",
-    ("Observation", "code"): "clinical-code",
-    ("Observation", "category"): "Observation-category",
-    ("Observation", "status"): "Observation-status",
-    ("Observation", "derived-from"): "Observation-derived-from",
-}
-_ANNOTATE: Final = (
-    "POST DICOM files (multipart/form-data, application/dicom, application/zip, FHIR Binary or"
-    " Parameters) or pictures (image/png, image/jpeg, image/tiff), which a model reads, if one is"
-    " loaded. ?persist=false stores nothing; ?modality= says what a picture is."
-)
 # Operations that FHIR itself defines, and where HL7 defines the others.
 _TX_DEFINITIONS: Final = {
     "batch-validate-code": "http://hl7.org/fhir/uv/tx-ecosystem/OperationDefinition"
 }
 # A server that says this is one of HL7's terminology servers in what it offers.
 _TERMINOLOGY_SERVER: Final = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
+_READ: Final = ("read", "vread", "history-instance", "history-type", "search-type")
+_WRITE: Final = ("create", "update", "patch", "delete")
+_OF_TERMINOLOGY: Final = frozenset(
+    {"url", "version", "name", "title", "status", "identifier", "publisher"}
+)
+_CONTROL: Final = (
+    ("_text", "string", "Resource-text", "Words of the narrative."),
+    ("_content", "string", "Resource-content", "Words of the whole resource."),
+)
 
 # What HL7's terminology servers have to say: FHIR has no code for a service that asks nobody.
 _OPEN: Final = {
@@ -72,48 +59,30 @@ _WITH_TOKENS: Final = {
     " 'Authorization: Bearer TOKEN'.",
 }
 
-# What comes with the service and can be read and searched, by its canonical address.
-_PUBLISHED: Final = ("OperationDefinition", "SearchParameter", "StructureDefinition")
-_URL: Final = {"name": "url", "type": "uri", "documentation": "The canonical address."}
-_DEFINED: Final = frozenset(
-    {"url", "version", "name", "title", "status", "identifier", "publisher"}
-)
-
 
 def capability_statement(
-    base: str, versions: Sequence[str], release: str, *, with_tokens: bool, keeps: bool
-) -> dict[str, Any]:
+    base: str,
+    versions: Sequence[str],
+    release: str,
+    *,
+    with_tokens: bool,
+    keeps: bool,
+) -> Json:
     """Return the CapabilityStatement of the endpoint at `base`.
 
     Parameters
     ----------
     versions
         The versions of SNOMED CT that are here, the default first.
-    release
-        R4 or R5. Images are searched for and annotated in R4 only.
+    with_tokens
+        Whether requests must show a bearer token.
     keeps
         Whether a site's own terminology resources can be stored.
     """
-    resources: list[dict[str, Any]] = []
-    if release == R4:
-        resources += [_searchable(kind) for kind in sorted(PARAMETERS)]
-        resources += [
-            {
-                "type": kind,
-                "interaction": [{"code": "read"}, {"code": "search-type"}],
-                "searchParam": [_URL],
-            }
-            for kind in _PUBLISHED
-        ]
+    resources = [_stored(kind, release) for kind in KINDS]
+    resources += [_published(kind) for kind in PUBLISHED]
     resources += [_terminology(kind, keeps=keeps) for kind in TYPES]
     resources.sort(key=lambda one: str(one["type"]))
-    rest: dict[str, Any] = {
-        "mode": "server",
-        "resource": resources,
-        "interaction": [{"code": "batch"}],
-        "operation": [_operation(one) for one in OPERATIONS if not one.type],
-    }
-    rest["security"] = _WITH_TOKENS if with_tokens else _OPEN
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -122,28 +91,148 @@ def capability_statement(
         "title": "Bodysite: SNOMED CT body sites for radiology images",
         "status": "active",
         "experimental": False,
-        "date": _DATE,
+        "date": DATE,
         "publisher": "The Bodysite developers",
         "description": "For research and data curation; this is no medical device. SNOMED CT:"
         f" {', '.join(versions)}.",
         "kind": "instance",
         "instantiates": [_TERMINOLOGY_SERVER],
-        "contact": [{"telecom": [{"system": "url", "value": _BASE}]}],
+        "contact": [{"telecom": [{"system": "url", "value": BASE}]}],
         "software": {
             "name": "Bodysite",
             "version": metadata.version("bodysite"),
-            "releaseDate": _DATE,
+            "releaseDate": DATE,
         },
         "implementation": {"description": "Bodysite", "url": base},
         "fhirVersion": FHIR_VERSIONS[release],
         "format": [FHIR_JSON, "json"],
-        "rest": [rest],
+        "patchFormat": [JSON_PATCH],
+        "rest": [
+            {
+                "mode": "server",
+                "security": _WITH_TOKENS if with_tokens else _OPEN,
+                "resource": resources,
+                "interaction": [
+                    {"code": code}
+                    for code in ("transaction", "batch", "history-system", "search-system")
+                ],
+                "operation": [
+                    *(
+                        _operation(one)
+                        for one in OPERATIONS
+                        # What changes something needs a database to keep it in.
+                        if not one.type and (keeps or not one.changes)
+                    ),
+                    *system_operations(),
+                ],
+            }
+        ],
     }
 
 
-def _terminology(kind: str, *, keeps: bool) -> dict[str, Any]:
+def _stored(kind: str, release: str) -> Json:
+    """Return what can be done with a type that lives in the store."""
+    writable = kind not in READ_ONLY
+    codes = (*_READ, *(_WRITE if writable else ()))
+    found: Json = {
+        "type": kind,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
+        "supportedProfile": [one["url"] for one in profiles(release) if one["type"] == kind],
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned-update" if writable else "versioned",
+        "readHistory": True,
+        "updateCreate": writable,
+        "conditionalCreate": writable,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": writable,
+    }
+    if release != "R4":
+        found["conditionalPatch"] = writable
+    found["conditionalDelete"] = "single" if writable else "not-supported"
+    if not found["supportedProfile"]:
+        # FHIR has no empty arrays.
+        del found["supportedProfile"]
+    found["referencePolicy"] = ["literal", "logical"]
+    includes = sorted(_includes(kind, release))
+    if includes:
+        found["searchInclude"] = includes
+    reverse = sorted(_reverse_includes(kind, release))
+    if reverse:
+        found["searchRevInclude"] = reverse
+    found["searchParam"] = list(_search_params(kind, release))
+    operations = list(_operations_of(kind))
+    if operations:
+        found["operation"] = operations
+    return found
+
+
+def _includes(kind: str, release: str) -> Iterable[str]:
+    """Yield the references of a type that lead to a type in the store."""
+    for name, parameter in parameters_of(kind, release).items():
+        if parameter.type == "reference" and set(parameter.targets) & set(KINDS):
+            yield f"{kind}:{name}"
+
+
+def _reverse_includes(kind: str, release: str) -> Iterable[str]:
+    for other in KINDS:
+        for name, parameter in parameters_of(other, release).items():
+            if parameter.type == "reference" and kind in parameter.targets:
+                yield f"{other}:{name}"
+
+
+def _search_params(kind: str, release: str) -> Iterable[Json]:
+    for name, parameter in parameters_of(kind, release).items():
+        yield {
+            "name": name,
+            "definition": definition_of(kind, parameter, release),
+            "type": parameter.type,
+            "documentation": _documented(name, parameter, release),
+        }
+    for name, typed, definition, text in _CONTROL:
+        yield {
+            "name": name,
+            "definition": f"{HL7}/{definition}",
+            "type": typed,
+            "documentation": text,
+        }
+
+
+def _documented(name: str, parameter: Parameter, release: str) -> str:
+    said = [parameter.documentation] if parameter.documentation else []
+    if name != parameter.name_in(release):
+        said.append(f"The same as {parameter.name_in(release)}.")
+    if parameter.modifiers and not parameter.documentation:
+        said.append("Modifiers: " + ", ".join(f":{one}" for one in parameter.modifiers) + ".")
+    return " ".join(said) or f"{name} of the resource."
+
+
+def _operations_of(kind: str) -> Iterable[Json]:
+    if kind == "ImagingStudy":
+        yield {
+            "name": "annotate",
+            "definition": f"{BASE}/OperationDefinition/ImagingStudy-annotate",
+            "documentation": ANNOTATE,
+        }
+    if kind == "Patient":
+        yield from patient_operations()
+
+
+def _published(kind: str) -> Json:
+    return {
+        "type": kind,
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "conditionalRead": "not-match",
+        "searchParam": [
+            {"name": name, "type": typed, "documentation": text}
+            for name, (typed, text) in OF_PUBLISHED.items()
+        ],
+    }
+
+
+def _terminology(kind: str, *, keeps: bool) -> Json:
     written = ("create", "update", "delete") if keeps else ()
-    resource: dict[str, Any] = {
+    return {
         "type": kind,
         "interaction": [{"code": code} for code in ("read", "search-type", *written)],
         "versioning": "versioned-update",
@@ -152,7 +241,7 @@ def _terminology(kind: str, *, keeps: bool) -> dict[str, Any]:
         "searchParam": [
             {
                 "name": name,
-                **({"definition": f"{_HL7_PARAMETER}/{kind}-{name}"} if name in _DEFINED else {}),
+                **({"definition": f"{HL7}/{kind}-{name}"} if name in _OF_TERMINOLOGY else {}),
                 "type": "token" if one.type == "id" else one.type,
                 "documentation": one.text,
             }
@@ -160,10 +249,9 @@ def _terminology(kind: str, *, keeps: bool) -> dict[str, Any]:
         ],
         "operation": [_operation(one) for one in OPERATIONS if one.type == kind],
     }
-    return resource
 
 
-def _operation(one: Operation) -> dict[str, Any]:
+def _operation(one: Operation) -> Json:
     of = one.type or "ConceptMap"
     definitions = _TX_DEFINITIONS.get(one.name, _DEFINITIONS)
     return {
@@ -171,136 +259,3 @@ def _operation(one: Operation) -> dict[str, Any]:
         "definition": f"{definitions}/{of}-{one.name}",
         "documentation": f"{one.summary}.",
     }
-
-
-def operation_definitions() -> dict[str, dict[str, Any]]:
-    """Return the OperationDefinition of `$annotate`, the one operation that is ours, by id."""
-    resource_id = "ImagingStudy-annotate"
-    return {
-        resource_id: {
-            "resourceType": "OperationDefinition",
-            "id": resource_id,
-            "url": f"{_BASE}/OperationDefinition/{resource_id}",
-            "version": metadata.version("bodysite"),
-            "name": "Annotate",
-            "title": "Give images their body sites",
-            "status": "active",
-            "kind": "operation",
-            "date": _DATE,
-            "publisher": "The Bodysite developers",
-            "description": _ANNOTATE,
-            "affectsState": True,
-            "code": "annotate",
-            "resource": ["ImagingStudy"],
-            "system": False,
-            "type": True,
-            "instance": False,
-            "parameter": [
-                _operation_parameter("file", "in", "*", "Binary", "DICOM files, zips, pictures"),
-                _operation_parameter("persist", "in", "1", "boolean", "false stores nothing"),
-                _operation_parameter("modality", "in", "1", "code", "What plain pictures are"),
-                _operation_parameter(
-                    "return",
-                    "out",
-                    "1",
-                    "Bundle",
-                    "ImagingStudy, Observation, Device, Provenance; an OperationOutcome for each"
-                    " file that failed",
-                ),
-            ],
-        }
-    }
-
-
-def _operation_parameter(name: str, use: str, most: str, kind: str, text: str) -> dict[str, Any]:
-    least = 1 if name in {"file", "return"} else 0
-    return {
-        "name": name,
-        "use": use,
-        "min": least,
-        "max": most,
-        "documentation": text,
-        "type": kind,
-    }
-
-
-def search_parameters() -> dict[str, dict[str, Any]]:
-    """Return the SearchParameter resources that this service adds or widens, by id."""
-    found = {}
-    for kind, parameters in PARAMETERS.items():
-        for parameter in parameters:
-            if parameter.body_site:
-                resource = _search_parameter(kind, parameter)
-                found[resource["id"]] = resource
-    return found
-
-
-def _searchable(kind: str) -> dict[str, Any]:
-    resource: dict[str, Any] = {"type": kind, "interaction": [{"code": "read"}]}
-    if not PARAMETERS[kind]:
-        return resource
-    resource["interaction"].append({"code": "search-type"})
-    resource["versioning"] = "versioned"
-    resource["searchInclude" if kind == "Observation" else "searchRevInclude"] = [
-        "Observation:derived-from"
-    ]
-    resource["searchParam"] = [_search_param(kind, one) for one in PARAMETERS[kind]]
-    for name, typed, definition, text in (
-        ("_id", "token", "Resource-id", "Logical ids, set apart by commas."),
-        ("_lastUpdated", "date", "Resource-lastUpdated", "With eq, ge, gt, le, lt, sa, eb."),
-    ):
-        resource["searchParam"].append(
-            {
-                "name": name,
-                "definition": f"{_HL7_PARAMETER}/{definition}",
-                "type": typed,
-                "documentation": text,
-            }
-        )
-    if kind == "ImagingStudy":
-        resource["operation"] = [
-            {
-                "name": "annotate",
-                "definition": f"{_BASE}/OperationDefinition/ImagingStudy-annotate",
-                "documentation": _ANNOTATE,
-            }
-        ]
-    return resource
-
-
-def _search_param(kind: str, parameter: Parameter) -> dict[str, Any]:
-    standard = _OF_R4.get((kind, parameter.name))
-    own = f"{_BASE}/SearchParameter/{kind}-{parameter.name}"
-    aliases = f" Also as {', '.join(parameter.aliases)}." if parameter.aliases else ""
-    return {
-        "name": parameter.name,
-        "definition": f"{_HL7_PARAMETER}/{standard}" if standard else own,
-        "type": parameter.type,
-        "documentation": parameter.documentation + aliases,
-    }
-
-
-def _search_parameter(kind: str, parameter: Parameter) -> dict[str, Any]:
-    resource_id = f"{kind}-{parameter.name}"
-    standard = _OF_R4.get((kind, parameter.name))
-    resource: dict[str, Any] = {
-        "resourceType": "SearchParameter",
-        "id": resource_id,
-        "url": f"{_BASE}/SearchParameter/{resource_id}",
-        "version": metadata.version("bodysite"),
-        "name": "".join(part.title() for part in resource_id.split("-")),
-        "status": "active",
-        "date": _DATE,
-        "publisher": "The Bodysite developers",
-        "description": parameter.documentation,
-        "code": parameter.name,
-        "base": [kind],
-        "type": "token",
-        "expression": _EXPRESSIONS[parameter.name],
-        "multipleOr": True,
-        "multipleAnd": True,
-        "modifier": list(parameter.modifiers),
-    }
-    if standard:
-        resource["derivedFrom"] = f"{_HL7_PARAMETER}/{standard}"
-    return resource

@@ -8,7 +8,6 @@ is instant.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from api.commands import PHI, opened_store, quiet_interrupt, without_password
-from terminology.console import BodySiteGroup, mappings_option, misuse, settings_option
+from api.commands import PHI, config_option, opened_store, quiet_interrupt, without_password
+from terminology.console import (
+    INTERRUPTED,
+    BodySiteGroup,
+    mappings_option,
+    misuse,
+    settings_option,
+)
 
 if TYPE_CHECKING:
+    from api.operations.configuration import Configuration
     from api.settings import Settings
+    from api.store import SqlStore
 
 # Name → where it is defined and what `--help` says of it.
 _ELSEWHERE: Final = {
@@ -29,10 +36,25 @@ _ELSEWHERE: Final = {
         "annotate",
         "Give radiology images their body sites, by header and pixels.",
     ),
+    "config": (
+        "api.operations.config_cli",
+        "config",
+        "Show the settings of the service, and who set each of them.",
+    ),
+    "database": (
+        "api.database_cli",
+        "database",
+        "Look after the database: what is in it, upgrade, index again, check, copy.",
+    ),
     "dataset": (
         "classifier.dataset_cli",
         "dataset",
         "Report what the labels of image collections say, by concept and source.",
+    ),
+    "documents": (
+        "api.search_documents.cli",
+        "documents",
+        "Write studies as documents of a search engine: Elasticsearch, OpenSearch.",
     ),
     "evaluate": (
         "classifier.evaluate_cli",
@@ -66,6 +88,11 @@ _ELSEWHERE: Final = {
         "reliability",
         "Count how far the headers of a site can be trusted.",
     ),
+    "review": (
+        "api.review.cli",
+        "review",
+        "List what a person should look at; confirm, correct, take the verdicts out as rows.",
+    ),
     "scan": ("api.scan_cli", "scan", "Report the header values of an archive, and what is open."),
     "simulate": (
         "classifier.simulate_cli",
@@ -94,7 +121,8 @@ _EXAMPLE: Final = "69536005"
 # without any.
 _EXTRAS: Final = {
     "pixels": "PIL cv2 gdcm onnxruntime pylibjpeg",
-    "api": "fastapi fhir prometheus_client pydantic pydantic_settings sqlalchemy starlette uvicorn",
+    "api": "alembic fastapi fhir jwt prometheus_client pydantic pydantic_settings requests"
+    " sqlalchemy starlette uvicorn",
     "simulate": "nibabel",
     "classifier": "imagehash matplotlib pandas scipy sklearn tensorboard tomli_w torch torchvision",
 }
@@ -169,10 +197,19 @@ def main() -> None:
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Bearer tokens that requests must show, one a line. BODYSITE_TOKENS does the same.",
+    help="Bearer tokens that requests must show, one a line: TOKEN, NAME:TOKEN[:SCOPES] or"
+    " NAME:sha256:HEX[:SCOPES]. It is read again when it changes.",
 )
 @mappings_option
 @settings_option
+@config_option
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="  [default: text]")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Of the lines on stderr.  [default: info]",
+)
+@click.option("--check", is_flag=True, help="Show the settings, see that they fit, and end.")
 def serve(
     host: str | None,
     port: int | None,
@@ -184,12 +221,17 @@ def serve(
     token_file: Path | None,
     mappings: Path | None,
     settings: Path | None,
+    config: Path | None,
+    log_format: str | None,
+    log_level: str | None,
+    check: bool,
 ) -> None:
     """Serve FHIR: $annotate, search by body site, terminology operations.
 
-    Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on; BODYSITE_RELEASES is a
-    JSON list, or paths set apart as in PATH. An edit of the tables in --mappings is served at once.
-    Off loopback, the server starts only with bearer tokens.
+    Every option can also be set as BODYSITE_HOST, BODYSITE_PORT and so on, or in a TOML file;
+    options win over the environment, and that over the file. BODYSITE_RELEASES is a JSON list, or
+    paths set apart as in PATH. An edit of the tables in --mappings is served at once.
+    Off loopback, the server starts only with bearer tokens or an OpenID provider.
     """
     given: dict[str, Any] = {
         "host": host,
@@ -199,37 +241,65 @@ def serve(
         "workers": workers,
         "releases": releases or None,
         "model": model,
-        "mappings": mappings,
-        "header_settings": settings,
+        "mappings": _unless_environment("mappings", mappings),
+        "header_settings": _unless_environment("settings", settings),
+        "log_format": log_format,
+        "log_level": log_level,
     }
-    chosen = _settings({key: value for key, value in given.items() if value is not None})
     if token_file is not None:
-        try:
-            lines = token_file.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            misuse(
-                f"--token-file: {token_file} cannot be read as UTF-8 text ({type(error).__name__})."
-                " Write one token a line."
-            )
-        tokens = tuple(line.strip() for line in lines if line.strip() and line[0] != "#")
-        chosen = _settings({**chosen.model_dump(), "tokens": tokens})
-        if not tokens:
-            misuse(f"--token-file: {token_file} holds no token. Write one a line.")
-    if not chosen.tokens and not _is_loopback(chosen.host):
+        given["token_file"] = token_file
+    from api.operations.configuration import load_configuration
+
+    configuration = load_configuration(
+        {key: value for key, value in given.items() if value is not None}, config
+    )
+    chosen = configuration.settings
+    from api.security.setup import check_security, is_guarded
+
+    if not is_guarded(chosen) and not _is_loopback(chosen.host):
         misuse(
             f"--host: '{chosen.host}' can be reached from outside and no bearer token is set;"
-            " expected --token-file or BODYSITE_TOKENS. Set one, or listen on 127.0.0.1."
+            " expected --token-file, BODYSITE_TOKENS or BODYSITE_OIDC_ISSUER. Set one, or listen on"
+            " 127.0.0.1."
         )
+    check_security(chosen)
+    if check:
+        _check(configuration)
+        return
+    from api.operations.logs import configure_logging
+
+    configure_logging(chosen.log_format, chosen.log_level)
+    configuration.log()
     _run(chosen)
 
 
-def _run(settings: Settings) -> None:
-    import uvicorn
+def _unless_environment(name: str, value: Path | None) -> Path | None:
+    """Return an option that click did not take from the environment, which is read later on."""
+    source = click.get_current_context().get_parameter_source(name)
+    return None if source is click.core.ParameterSource.ENVIRONMENT else value
 
+
+def _check(configuration: Configuration) -> None:
+    """Print the settings, and open what they name but for the database, which is left alone."""
+    from api.app import open_releases, terminology_over
+    from api.model.loading import check_model
+
+    for line in configuration.lines():
+        click.echo(line)
+    settings = configuration.settings
+    terminology_over(open_releases(settings.releases), settings)
+    check_model(settings)
+    click.echo("The settings fit. The database was not opened.", err=True)
+
+
+def _run(settings: Settings) -> None:
     from api.app import create_app, open_releases, terminology_over
     from api.model.loading import check_model, open_model
+    from api.operations.serving import run
+    from api.operations.systemd import Notifier
     from api.tx.resources_store import ResourceLibrary
 
+    notifier = Notifier.of()
     releases = open_releases(settings.releases)
     if settings.workers == 1 or settings.mappings or settings.header_settings:
         # Each worker loads its own; bad rows or settings end the command here, not a worker.
@@ -239,13 +309,8 @@ def _run(settings: Settings) -> None:
         contextlib.closing(ResourceLibrary(settings.database)) as library,
         contextlib.ExitStack() as stack,
     ):
+        _refuse_unless_indexed(store, settings)
         listeners = [stack.enter_context(one) for one in _listen(settings)]
-        common: dict[str, Any] = {
-            # Access logs would hold search values, which may be identifiers.
-            "log_level": "warning",
-            "access_log": False,
-            "timeout_graceful_shutdown": 10,
-        }
         if settings.workers > 1:
             from api.workers import run_workers
 
@@ -253,8 +318,10 @@ def _run(settings: Settings) -> None:
             store.bind_policy(settings.phi)
             check_model(settings)
             _announce(settings, listeners[0])
+            # Each of the others opens its own; this one only looks after them.
+            store.close()
             with quiet_interrupt():
-                run_workers(settings, listeners, common)
+                _end(run_workers(settings, listeners, notifier))
             return
         model = stack.enter_context(open_model(settings, terminology.latest.graph))
         if model.problem is not None:
@@ -270,7 +337,27 @@ def _run(settings: Settings) -> None:
         )
         _announce(settings, listeners[0])
         with quiet_interrupt():
-            uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=listeners)
+            _end(run(app, settings, listeners, notifier=notifier))
+
+
+def _refuse_unless_indexed(store: SqlStore, settings: Settings) -> None:
+    """End the command where searches would miss what an earlier release had stored."""
+    from api.store.reindexing import is_indexed
+
+    if not is_indexed(store):
+        misuse(
+            "--database: an earlier release stored what it holds, and searches would miss some of"
+            " it. Run once: bodysite database reindex --database"
+            f" '{without_password(settings.database)}'"
+        )
+
+
+def _end(status: int) -> None:
+    """End the command with the status that a server left."""
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if status:
+        raise click.exceptions.Exit(status)
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:
@@ -318,24 +405,13 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    from api.security.hardening import is_loopback
+
+    if host != "localhost":
+        return is_loopback(host)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        found = socket.getaddrinfo(host, None, socket.AF_INET)
+    except OSError:
         return False
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    from pydantic import ValidationError
-
-    from api.settings import Settings
-
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"BODYSITE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}"
-            for one in error.errors(include_input=False)
-        )
-        misuse(f"{wrong}. Correct the option or the environment variable.")
+    # Whatever a file of hosts makes of the name.
+    return all(is_loopback(str(address[0])) for *_, address in found)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from terminology.console import INTERRUPTED, misuse
+from terminology.console import FINDINGS, INTERRUPTED, misuse
 
 if TYPE_CHECKING:
     from api.store import SqlStore
 
 PHI: Final = click.Choice(["keep", "hash", "drop"])
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings of the service, a TOML file, or BODYSITE_CONFIG."
+    "  [default: /etc/bodysite/bodysite.toml, where it is there]",
+)
 
 
 def opened_store(url: str) -> SqlStore:
@@ -24,22 +33,33 @@ def opened_store(url: str) -> SqlStore:
 
     try:
         return SqlStore(url)
-    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        misuse(
-            f"--database: '{without_password(url)}' cannot be opened ({type(error).__name__});"
-            " expected a SQLAlchemy URL such as sqlite:///bodysite.sqlite. Check the path and its"
-            " permissions."
+    except sa.exc.OperationalError as error:
+        if url.startswith("sqlite"):
+            _not_opened(url, error)
+        # Not the fault of who typed the command: systemd should try again.
+        click.echo(
+            f"Error: --database: '{without_password(url)}' does not answer; expected a server that"
+            " takes connections. Start it, or wait and try again.",
+            err=True,
         )
+        raise click.exceptions.Exit(FINDINGS) from None
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+        _not_opened(url, error)
+
+
+def _not_opened(url: str, error: Exception) -> NoReturn:
+    misuse(
+        f"--database: '{without_password(url)}' cannot be opened ({type(error).__name__});"
+        " expected a SQLAlchemy URL such as sqlite:///bodysite.sqlite. Check the path and its"
+        " permissions."
+    )
 
 
 def without_password(url: str) -> str:
     """Return a database URL without its password."""
-    import sqlalchemy as sa
+    from api.operations.configuration import without_secrets
 
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return url.partition("?")[0] if "@" not in url else "(no URL)"
+    return without_secrets(url)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import metadata
 from typing import Any, Final
 
@@ -13,9 +13,11 @@ from pydicom.datadict import tag_for_keyword
 from api.codes import CLASSES
 from api.fhir import logical_id, resource
 from api.model.description import ModelDescription
+from api.profiles import mii
 from api.records import Resource
 from terminology.annotation import BodySiteAnnotation, ExaminedSite, Source
 from terminology.concept import SNOMED
+from terminology.graph import BodyStructureGraph
 
 _NOT_A_DEVICE: Final = "For research and data curation; this is no medical device."
 _READER: Final = "Bodysite header reader"
@@ -46,27 +48,29 @@ class Devices:
     def of(
         cls,
         annotations: Iterable[BodySiteAnnotation],
-        structures: str,
+        graph: BodyStructureGraph,
         current: ModelDescription | None,
+        *,
+        for_mii: bool = False,
     ) -> Devices:
         """Return the devices of `annotations`.
 
         Parameters
         ----------
-        structures
-            Version of the body structures in use.
+        graph
+            The body structures in use.
         current
             The model that is loaded. Annotations may rest on one of before, of which only the
             name is known.
         """
         names = dict.fromkeys(name for one in annotations if (name := model_of(one)) is not None)
-        version = metadata.version("bodysite")
+        version = _release()
         models = {}
         for name in names:
             known = current is not None and current.said == name
             described = current if known and current else ModelDescription(name, "")
-            models[name] = _device(described, structures)
-        return cls(_device(ModelDescription(_READER, version), structures), models)
+            models[name] = _device(described, graph, for_mii)
+        return cls(_device(ModelDescription(_READER, version), graph, for_mii), models)
 
     def __iter__(self) -> Iterator[Resource]:
         yield self.header
@@ -79,9 +83,23 @@ class Devices:
         return self.models.get(model_of(annotation) or "", self.header)
 
 
-@cache
-def _device(of: ModelDescription, structures: str) -> Resource:
+def scanner_of(members: Sequence[BodySiteAnnotation], graph: BodyStructureGraph) -> Resource | None:
+    """Return the Device that took the images of a series, `None` where it is not known."""
+    named = mii.scanner_of(members)
+    if named is None:
+        return None
+    return resource("Device", logical_id("scanner", *named), mii.scanner(*named), graph)
+
+
+@lru_cache(maxsize=1)
+def _release() -> str:
+    return metadata.version("bodysite")
+
+
+@lru_cache(maxsize=64)
+def _device(of: ModelDescription, graph: BodyStructureGraph, for_mii: bool) -> Resource:
     """Return the Device of a piece of software that reads body structures of a version."""
+    structures = graph.version
     versions: list[dict[str, Any]] = [
         {"type": {"text": "software"}, "value": of.version},
         {"type": {"text": "sha256"}, "value": of.sha256},
@@ -92,6 +110,7 @@ def _device(of: ModelDescription, structures: str) -> Resource:
         for one in of.classes
     ]
     content = {
+        "meta": {"profile": [mii.DEVICE]} if for_mii else {},
         "status": "active",
         "deviceName": [{"name": of.name, "type": "user-friendly-name"}],
         "version": [one for one in versions if one["value"]],
@@ -99,4 +118,4 @@ def _device(of: ModelDescription, structures: str) -> Resource:
         "note": [{"text": _NOT_A_DEVICE}],
     }
     parts = [of.name, of.version, structures, *([of.sha256] if of.sha256 else [])]
-    return resource("Device", logical_id("device", *parts), content, ())
+    return resource("Device", logical_id("device", *parts), content, graph)

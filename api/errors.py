@@ -6,6 +6,7 @@
     ├── DicomError
     │   └── NotDicomError      the bytes are no DICOM at all, so a folder walk passes them by
     └── RequestError           the request as a whole; carries the HTTP status and the issue type
+        ├── InvalidResourceError  a resource that is none; names each element
         ├── LimitError         more than the limits allow
         └── SearchError        a search parameter or a value of one
 
@@ -15,6 +16,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from terminology.errors import BodySiteError, DicomError
 
@@ -56,6 +59,40 @@ class LimitError(RequestError):
         self, where: str, what: str, expected: str, remedy: str, *, status: int = 413
     ) -> None:
         super().__init__(where, what, expected, remedy, status=status, issue="too-costly")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one element of a resource.
+
+    Attributes
+    ----------
+    path
+        The path of the element as FHIRPath has it.
+    issue
+        The code of FHIR's IssueType.
+    text
+        What was expected; never the value that was there.
+    """
+
+    path: str
+    issue: str
+    text: str
+
+
+class InvalidResourceError(RequestError):
+    """A resource that is not valid in its release of FHIR; one issue a problem."""
+
+    def __init__(self, kind: str, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            kind,
+            f"the resource is not valid: {len(problems)} problem(s)",
+            "; ".join(f"{one.path}: {one.text}" for one in problems),
+            "Correct it.",
+            status=422,
+            issue="invalid",
+        )
+        self.problems = tuple(problems)
 
 
 class SearchError(RequestError):

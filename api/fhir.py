@@ -1,7 +1,6 @@
 """What is common to the resources that are made of annotations: identifiers, codings, checks.
 
-Only this file imports fhir.resources; its R4B classes have, for what is used here, the elements of
-R4 (4.0.1).
+The R4B classes of fhir.resources have, for what is used here, the elements of R4 (4.0.1).
 """
 
 from __future__ import annotations
@@ -11,26 +10,19 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from fhir.resources.R4B.device import Device
-from fhir.resources.R4B.imagingstudy import ImagingStudy
-from fhir.resources.R4B.observation import Observation
-from fhir.resources.R4B.provenance import Provenance
+from fhir.resources.R4B import get_fhir_model_class
 from pydicom.sr.codedict import codes
 
-from api.records import Resource, Token
+from api.indexing import indexed
+from api.records import MACHINE, Origin, Resource, Token
 from terminology.annotation import BodySiteAnnotation, Instance
 from terminology.concept import DICOM, SNOMED, Coding, View
+from terminology.graph import BodyStructureGraph
 
 DICOM_UID: Final = "urn:dicom:uid"
 URI: Final = "urn:ietf:rfc:3986"
 ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NAMESPACE: Final = UUID("6f0c1d0e-8f0b-5d0c-9b57-3f2f6a0f5a11")
-_MODELS: Final[dict[str, Any]] = {
-    "ImagingStudy": ImagingStudy,
-    "Observation": Observation,
-    "Provenance": Provenance,
-    "Device": Device,
-}
 
 
 def logical_id(*parts: str) -> str:
@@ -39,12 +31,24 @@ def logical_id(*parts: str) -> str:
 
 
 def resource(
-    kind: str, resource_id: str, content: Mapping[str, Any], tokens: Iterable[Token]
+    kind: str,
+    resource_id: str,
+    content: Mapping[str, Any],
+    graph: BodyStructureGraph,
+    extra: Iterable[Token] = (),
+    *,
+    origin: Origin = MACHINE,
 ) -> Resource:
-    """Return the resource after fhir.resources has checked its structure."""
+    """Return the resource with what it is found by, after fhir.resources has checked it.
+
+    Parameters
+    ----------
+    extra
+        Tokens that its elements do not show.
+    """
     whole = {"resourceType": kind, "id": resource_id, **without_empty(content)}
-    _MODELS[kind].model_validate(whole)
-    return Resource(kind, resource_id, whole, tuple(tokens))
+    get_fhir_model_class(kind).model_validate(whole)
+    return indexed(kind, whole, graph=graph, extra=extra, origin=origin)
 
 
 def without_empty(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,19 +68,16 @@ def modality_coding(code: str) -> dict[str, str]:
     return {**coding, "display": display} if display else coding
 
 
+def is_standard_modality(code: str) -> bool:
+    """Return whether PS3.16 CID 33 has a modality."""
+    return code in _modality_names()
+
+
 @cache
 def _modality_names() -> Mapping[str, str]:
     """Return the modalities of PS3.16 CID 33, code → meaning."""
     context = codes.cid33
     return {str(one.value): str(one.meaning) for one in map(context.__getattr__, context.dir())}
-
-
-def patient_tokens(subject: Mapping[str, Any]) -> list[Token]:
-    """Return what `patient:identifier` finds the resource by."""
-    identifier = subject.get("identifier")
-    if identifier is None:
-        return []
-    return [Token("patient", identifier.get("system", ""), identifier["value"])]
 
 
 def instance_of(annotation: BodySiteAnnotation) -> Instance:

@@ -55,6 +55,11 @@ class Finding:
     led_by: tuple[BodySiteAnnotation, ...]
 
     @property
+    def key(self) -> Key:
+        """Site and side: what tells findings of one series apart."""
+        return self.best.site.code, self.laterality
+
+    @property
     def notes(self) -> list[str]:
         """What the site rests on, and what contradicts it, in words, each once."""
         texts = [

@@ -112,7 +112,7 @@ def _from_file(path: Path, limits: Limits, *, named: bool) -> Iterator[Item | Re
 def _zip_members(name: str, stream: IO[bytes], limits: Limits) -> Iterator[Item | Rejected]:
     try:
         archive = zipfile.ZipFile(stream)
-        members = [member for member in archive.infolist() if not _is_clutter(member)]
+        members = [member for member in archive.infolist() if not is_clutter(member)]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
         yield Rejected(name, _damaged_zip(name, error))
         return
@@ -152,7 +152,8 @@ def _zip_members(name: str, stream: IO[bytes], limits: Limits) -> Iterator[Item 
                 yield Item(label, spool, named=False)
 
 
-def _is_clutter(member: zipfile.ZipInfo) -> bool:
+def is_clutter(member: zipfile.ZipInfo) -> bool:
+    """Return whether a zip member is nothing that anybody sent: a folder, or litter of a Mac."""
     path = PurePosixPath(member.filename)
     return member.is_dir() or "__MACOSX" in path.parts or path.name == ".DS_Store"
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from api import codes
+from api.bodystructures import referring, structure_id
 from api.devices import Devices, model_of
-from api.fhir import concept, modality_coding, patient_tokens, resource
+from api.fhir import concept, instance_of, modality_coding, resource
 from api.findings import Finding, clean
-from api.records import Resource, Token
+from api.profiles import mii
+from api.profiles.names import EXAMINED, VISIBLE
+from api.records import Resource
 from terminology.annotation import BodySiteAnnotation, Site
 from terminology.concept import SNOMED
 from terminology.graph import BodyStructureGraph
@@ -35,29 +38,33 @@ class About:
     extensions: tuple[Mapping[str, Any], ...] = ()
     identifiers: tuple[Mapping[str, Any], ...] = ()
     modality: str | None = None
+    for_mii: bool = False
 
-    def content(self) -> dict[str, Any]:
-        """Return the elements that every Observation about it has."""
+    def content(self, profile: str, members: Sequence[BodySiteAnnotation]) -> dict[str, Any]:
+        """Return the elements that every Observation about it has.
+
+        Parameters
+        ----------
+        profile
+            The one of ours that the Observation follows.
+        members
+            The instances that it rests on.
+        """
         imaging = {"system": _CATEGORY, "code": "imaging", "display": "Imaging"}
+        extensions = list(self.extensions)
+        if self.study and self.for_mii and len(members) == 1:
+            uid = instance_of(members[0]).sop_instance_uid
+            extensions.append({"url": mii.SOP_INSTANCE_UID, "valueId": uid})
         return {
-            "extension": list(self.extensions),
+            "meta": {"profile": [profile, *([mii.OBSERVATION] if self.for_mii else [])]},
+            "extension": extensions,
             "identifier": list(self.identifiers),
             "status": "preliminary",
-            "category": [{"coding": [imaging]}],
+            "category": [{"coding": [imaging, *([mii.CATEGORY] if self.for_mii else [])]}],
             "subject": dict(self.subject),
             "effectiveDateTime": self.started,
             "derivedFrom": [{"reference": f"ImagingStudy/{self.study}"}] if self.study else [],
         }
-
-    def tokens(self, code: Mapping[str, Any]) -> list[Token]:
-        """Return what searches find every Observation about it by."""
-        found = [
-            *patient_tokens(self.subject),
-            *(Token("code", one["system"], one["code"]) for one in code["coding"]),
-            Token("status", "http://hl7.org/fhir/observation-status", "preliminary"),
-            Token("category", _CATEGORY, "imaging"),
-        ]
-        return [*found, Token("derived-from", "ImagingStudy", self.study)] if self.study else found
 
 
 def sided_code(finding: Finding, graph: BodyStructureGraph) -> str | None:
@@ -103,19 +110,20 @@ def examined_observation(
     """
     review = any(one.review for one in finding.led_by)
     device = devices.of_site(finding.best, finding.best_of)
+    site = site_concept(finding, graph)
+    if about.study:
+        site = {"extension": [referring(structure_id(about.study, finding.key))], **site}
     content = {
-        **about.content(),
+        **about.content(EXAMINED, finding.stated_by),
         "code": codes.EXAMINED,
         "valueCodeableConcept": {"coding": [_coding(finding.best.site)]},
         "interpretation": [codes.NEEDED] if review else [],
         "note": [{"text": text} for text in finding.notes],
-        "bodySite": site_concept(finding, graph),
+        "bodySite": site,
         "device": {"reference": f"Device/{device.id}"},
         "component": _components(finding, about.modality),
     }
-    tokens = about.tokens(codes.EXAMINED)
-    tokens += [Token("body-site", SNOMED, code) for code in codes_of(finding, graph)]
-    return resource("Observation", resource_id, content, tokens)
+    return resource("Observation", resource_id, content, graph)
 
 
 def visible_observation(
@@ -124,13 +132,16 @@ def visible_observation(
     about: About,
     devices: Devices,
     members: Sequence[BodySiteAnnotation],
+    graph: BodyStructureGraph,
 ) -> Resource:
     """Return the Observation of what images show: a component a site, with how sure that is."""
     model = next((name for one in members if one.visible and (name := model_of(one))), "")
     device = devices.models.get(model, devices.header)
     content = {
-        **about.content(),
+        **about.content(VISIBLE, members),
         "code": codes.VISIBLE,
+        # The profile of the initiative asks for a value beside the components.
+        "valueString": ", ".join(site.display for site in sites) if about.for_mii else None,
         "device": {"reference": f"Device/{device.id}"},
         "component": [
             {
@@ -144,9 +155,7 @@ def visible_observation(
             for site in sites
         ],
     }
-    tokens = about.tokens(codes.VISIBLE)
-    tokens += [Token("visible-site", SNOMED, site.code) for site in sites]
-    return resource("Observation", resource_id, content, tokens)
+    return resource("Observation", resource_id, content, graph)
 
 
 def _components(finding: Finding, modality: str | None) -> list[dict[str, Any]]:

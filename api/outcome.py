@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from api.errors import RequestError
+from api.errors import InvalidResourceError, RequestError
 from api.tx.errors import TxError
 from terminology.errors import (
     BodySiteError,
@@ -33,8 +33,11 @@ _BY_STATUS: Final = {
     404: "not-found",
     405: "not-supported",
     406: "not-supported",
+    409: "conflict",
     410: "deleted",
+    412: "conflict",
     413: "too-costly",
+    414: "too-long",
     415: "not-supported",
     422: "processing",
 }
@@ -55,6 +58,18 @@ def outcome_of(error: BodySiteError) -> dict[str, Any]:
         for issue in found["issue"]:
             issue["details"]["text"] = _shown(issue["details"]["text"])
         return found
+    if isinstance(error, InvalidResourceError):
+        issues = [
+            {
+                "severity": "error",
+                "code": one.issue,
+                "details": {"text": _shown(one.path)},
+                "diagnostics": _shown(f"{one.path}: expected {one.text}."),
+                "expression": [_shown(one.path)],
+            }
+            for one in error.problems
+        ]
+        return {"resourceType": "OperationOutcome", "issue": issues}
     return outcome("error", _status_and_issue(error)[1], str(error), error.where)
 
 

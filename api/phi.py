@@ -9,20 +9,31 @@ DICOM UIDs    as they stand            as they stand           2.25.<HMAC>
 picture       SHA-256 of its file      SHA-256 of its file     HMAC-SHA256 of that
 study date    as it stands             as it stands            the year
 header text   as it stands             recognised words only   recognised words only
+how taken     as it stands             numbers, codes, names   numbers, codes, names
 ============  =======================  ======================  =========================
 
+"How taken" are technical attributes (`terminology.acquisition`), without what people wrote there.
 PatientName and PatientBirthDate are never read into an annotation. UIDs stay under hash, since
 without them nobody finds the image in the PACS again.
+
+Resources that clients send pass `api.security.admission` instead, with the same pseudonyms.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from terminology.annotation import BodySiteAnnotation, Evidence, HeaderStatement, Instance
+from terminology.annotation import (
+    Attribute,
+    BodySiteAnnotation,
+    Evidence,
+    HeaderStatement,
+    Instance,
+)
 
 PSEUDONYM_SYSTEM = "https://w3id.org/bodysite/NamingSystem/pseudonym"
 
@@ -37,7 +48,10 @@ class PhiPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhiGuard:
-    """A policy with the salt of its store: the same value gives the same pseudonym there only."""
+    """A policy with its key: the same value gives the same pseudonym where the key is the same.
+
+    `salt` is the key: that of the store, or one that several stores share (`api.security.keys`).
+    """
 
     policy: PhiPolicy
     salt: bytes
@@ -66,34 +80,55 @@ class PhiGuard:
     def _instance(self, instance: Instance | None) -> Instance | None:
         if instance is None:
             return None
+        instance = replace(instance, acquisition=tuple(_unwritten(instance.acquisition)))
         if self.policy is PhiPolicy.HASH:
             issuer = instance.issuer_of_patient_id or ""
             return replace(
                 instance,
-                patient_id=self._pseudonym(f"patient\0{issuer}", instance.patient_id),
+                patient_id=self.patient(instance.patient_id, issuer),
                 issuer_of_patient_id=None,
-                accession_number=self._pseudonym("accession", instance.accession_number),
+                accession_number=self.accession(instance.accession_number),
             )
         return replace(
             instance,
-            study_uid=self._uid(instance.study_uid),
-            series_uid=self._uid(instance.series_uid),
-            sop_instance_uid=self._uid(instance.sop_instance_uid),
+            study_uid=self.uid(instance.study_uid),
+            series_uid=self.uid(instance.series_uid),
+            sop_instance_uid=self.uid(instance.sop_instance_uid),
             patient_id=None,
             issuer_of_patient_id=None,
             accession_number=None,
             started=instance.started[:4] if instance.started else None,
         )
 
+    def patient(self, value: str | None, issuer: str = "") -> str | None:
+        """Return the pseudonym of a PatientID."""
+        return self._pseudonym(f"patient\0{issuer}", value)
+
+    def accession(self, value: str | None) -> str | None:
+        """Return the pseudonym of an accession number."""
+        return self._pseudonym("accession", value)
+
+    def other(self, system: str, value: str | None) -> str | None:
+        """Return the pseudonym of an identifier that DICOM has no attribute for."""
+        return self._pseudonym(f"identifier\0{system}", value)
+
     def _pseudonym(self, purpose: str, value: str | None) -> str | None:
         if not value:
             return None
         return hmac.new(self.salt, f"{purpose}\0{value}".encode(), hashlib.sha256).hexdigest()
 
-    def _uid(self, uid: str) -> str:
+    def uid(self, uid: str) -> str:
+        """Return the UID that stands for `uid`."""
         # PS3.5 B.2: a UID may be 2.25. and an integer of 128 bits.
         digest = hmac.new(self.salt, f"uid\0{uid}".encode(), hashlib.sha256).digest()
         return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def _unwritten(attributes: Iterable[Attribute]) -> Iterator[Attribute]:
+    """Yield the attributes without the free text, those that have nothing else not at all."""
+    for one in attributes:
+        if one.value:
+            yield replace(one, text=None)
 
 
 def _recognised_words(statement: HeaderStatement) -> tuple[str, ...]:

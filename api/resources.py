@@ -6,64 +6,55 @@ same annotations always give the same resources under the same ids.
 
 from __future__ import annotations
 
-import re
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from api.bodystructures import body_structures
 from api.devices import Devices
 from api.extensions import EXAMINED_SITE
 from api.fhir import (
     ABSENT,
     DICOM_UID,
-    URI,
     instance_of,
     logical_id,
     modality_coding,
-    patient_tokens,
     resource,
     without_empty,
 )
-from api.findings import clean, findings_of, most_common, sites_of_study, visible_in, vote
+from api.findings import Finding, clean, findings_of, sites_of_study, visible_in
 from api.model.description import ModelDescription
 from api.observations import (
     About,
     codes_of,
     examined_observation,
     site_concept,
-    views_of,
     visible_observation,
 )
 from api.phi import PSEUDONYM_SYSTEM, PhiPolicy
-from api.records import Resource, Token
+from api.profiles import mii
+from api.profiles.names import STUDY
+from api.records import MACHINE, PERSON, Origin, Resource, Stored, Token
+from api.review.studies import overlaid_study
+from api.review.tasks import review_task, task_id
+from api.review.verdicts import Verdicts
+from api.series import Series, date_time, first, observation_id, valid_modality
 from classifier.fusion import NO_MODEL
 from classifier.prediction import Predictor
-from terminology.annotation import BodySiteAnnotation, Instance
-from terminology.concept import DICOM, SNOMED
+from terminology.annotation import BodySiteAnnotation
+from terminology.concept import SNOMED
 from terminology.graph import BodyStructureGraph
-from terminology.instance import is_modality
 
 # What a picture is known by that has no UIDs: the SHA-256 of its file.
 PICTURE_SYSTEM: Final = "https://w3id.org/bodysite/NamingSystem/picture"
 _IDENTIFIER_TYPE: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _PARTICIPANT: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
-
-_UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
-_DATE_TIME: Final = re.compile(
-    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
-    r"(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00)))?)?)?",
-    re.ASCII,
-)
-# Extensions of the German medical informatics initiative (module imaging), which FHIR itself has no
-# element for: the series that an Observation is about, and the view of a projection radiograph.
-_MII: Final = "https://www.medizininformatik-initiative.de/fhir/ext/modul-bildgebung"
-_SERIES_UID: Final = f"{_MII}/StructureDefinition/mii-ex-bildgebung-series-uid"
-_PROJECTION: Final = f"{_MII}/StructureDefinition/mii-ex-bildgebung-modalitaet-mg-cr-dx"
-_PROJECTION_MODALITIES: Final = frozenset({"MG", "CR", "DX"})
+_DESCRIPTION: Final = "StudyDescription"
 
 ANNOTATION: Final = TypeAdapter(BodySiteAnnotation)
 
@@ -82,34 +73,53 @@ def picture_id(digest: str) -> str:
 class ResourceBuilder:
     """Builds the resources of studies and pictures from their annotations.
 
-    `predictor` is the model that is loaded; it is described where annotations rest on it.
+    Parameters
+    ----------
+    predictor
+        The model that is loaded; it is described where annotations rest on it.
+    profiles
+        What the resources follow beside our own profiles: "mii".
+    patients
+        Returns the id of the one Patient that is stored with an identifier (system, `None` for
+        any, and value), `None` where there is none or more than one.
     """
 
     graph: BodyStructureGraph
     policy: PhiPolicy
     predictor: Predictor | None = None
+    profiles: frozenset[str] = frozenset()
+    patients: Callable[[str | None, str], str | None] | None = None
     _current: ModelDescription | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if self.predictor is not None:
             object.__setattr__(self, "_current", ModelDescription.of(self.predictor))
 
-    def study(self, annotations: Sequence[BodySiteAnnotation]) -> list[Resource]:
-        """Return ImagingStudy, Observations, Provenance and Devices of one study.
+    def study(
+        self, annotations: Sequence[BodySiteAnnotation], verdicts: Sequence[Stored] = ()
+    ) -> list[Resource]:
+        """Return ImagingStudy, Observations, BodyStructures, Task, Provenance, Devices of a study.
 
         Parameters
         ----------
         annotations
             Those of all known instances of one study, at least one, each with its `instance`.
+        verdicts
+            The resources of it that persons own: what they say goes before what the machine says.
         """
+        said = Verdicts(verdicts, self.graph)
+        of_study = study_id(instance_of(annotations[0]).study_uid)
         ordered = sorted(annotations, key=_instance_order)
         series: dict[str, list[BodySiteAnnotation]] = defaultdict(list)
         for annotation in ordered:
             series[instance_of(annotation).series_uid].append(annotation)
-        built = [_Series(uid, tuple(members)) for uid, members in series.items()]
+        built = [
+            Series(uid, tuple(members), of_study, said, self.graph, for_mii=self._for_mii)
+            for uid, members in series.items()
+        ]
         subject = self._subject(ordered)
         devices = self._devices(ordered)
-        study = self._imaging_study(built, ordered, subject)
+        study = self._imaging_study(built, ordered, subject, said)
         observations = [
             observation
             for one in built
@@ -117,10 +127,26 @@ class ResourceBuilder:
         ]
         uid = instance_of(ordered[0]).study_uid
         source = {"identifier": {"system": DICOM_UID, "value": f"urn:oid:{uid}"}}
-        provenance = _provenance((study, *observations), devices, source, study.id)
-        return [study, *observations, provenance, *devices]
+        sites = (finding for one in built for finding in one.sites)
+        structures = list(
+            body_structures(study.id, sites, subject, self.graph, for_mii=self._for_mii)
+        )
+        made = (study, *observations, *structures)
+        provenance = self._provenance(made, devices, source, study.id)
+        reviewed = [one.reviewed() for one in built]
+        judged = [one.observation for one in said.all]
+        owned = said.owned("Task", task_id(study.id))
+        task = review_task(study.id, subject, reviewed, judged, owned, self.graph)
+        tasks = [] if task is None else [task]
+        scanners = {one.scanner.id: one.scanner for one in built if one.scanner is not None}
+        return [*made, *tasks, provenance, *devices, *scanners.values()]
 
-    def picture(self, annotation: BodySiteAnnotation, digest: str) -> list[Resource]:
+    def picture(
+        self,
+        annotation: BodySiteAnnotation,
+        digest: str,
+        verdicts: Sequence[Stored] = (),
+    ) -> list[Resource]:
         """Return Observations, Provenance and Devices of a plain picture; none when it has none.
 
         It has no UIDs, so there is no ImagingStudy.
@@ -135,69 +161,77 @@ class ResourceBuilder:
         about = About(
             self._unknown_subject(),
             identifiers=(identifier,),
-            modality=_valid_modality(annotation.modality),
+            modality=valid_modality(annotation.modality),
+            for_mii=self._for_mii,
+        )
+
+        def id_of(finding: Finding) -> str:
+            return observation_id("picture", digest, finding)
+
+        judged = Verdicts(verdicts, self.graph).on_series(
+            None, [annotation], findings_of([annotation]), id_of
         )
         observations = [
-            examined_observation(
-                logical_id(
-                    "observation", "picture", digest, one.best.site.code, one.laterality or ""
-                ),
-                one,
-                about,
-                devices,
-                self.graph,
-            )
-            for one in findings_of([annotation])
+            examined_observation(id_of(one), one, about, devices, self.graph)
+            for one in judged.standing
         ]
         if annotation.visible:
             shown = visible_in([annotation])
             visible = logical_id("observation", "picture", digest, "visible")
-            observations.append(visible_observation(visible, shown, about, devices, [annotation]))
+            observations.append(
+                visible_observation(visible, shown, about, devices, [annotation], self.graph)
+            )
         if not observations:
             return []
         source = {"identifier": identifier}
-        provenance = _provenance(observations, devices, source, picture_id(digest))
+        provenance = self._provenance(observations, devices, source, picture_id(digest))
         return [*observations, provenance, *devices]
 
+    @property
+    def _for_mii(self) -> bool:
+        return "mii" in self.profiles
+
     def _devices(self, annotations: Iterable[BodySiteAnnotation]) -> Devices:
-        return Devices.of(annotations, self.graph.version, self._current)
+        return Devices.of(annotations, self.graph, self._current, for_mii=self._for_mii)
 
     def _of_series(
-        self, series: _Series, study: str, subject: Mapping[str, Any], devices: Devices
+        self, series: Series, study: str, subject: Mapping[str, Any], devices: Devices
     ) -> Iterable[Resource]:
         about = About(
             subject,
             study=study,
             started=series.started,
-            extensions=({"url": _SERIES_UID, "valueId": series.uid},),
+            extensions=({"url": mii.SERIES_UID, "valueId": series.uid},),
+            for_mii=self._for_mii,
         )
-        for finding in series.findings:
-            side = finding.laterality or ""
-            code = finding.best.site.code
-            resource_id = logical_id("observation", study, series.uid, code, side)
+        for finding in series.judged.standing:
+            resource_id = observation_id(study, series.uid, finding)
             yield examined_observation(resource_id, finding, about, devices, self.graph)
         visible = visible_in(series.members)
         if visible:
             resource_id = logical_id("observation", study, series.uid, "visible")
-            yield visible_observation(resource_id, visible, about, devices, series.members)
+            yield visible_observation(
+                resource_id, visible, about, devices, series.members, self.graph
+            )
 
     def _imaging_study(
         self,
-        series: Sequence[_Series],
+        series: Sequence[Series],
         annotations: Sequence[BodySiteAnnotation],
         subject: Mapping[str, Any],
+        said: Verdicts,
     ) -> Resource:
-        first = instance_of(annotations[0])
+        one_of = instance_of(annotations[0])
         identifiers: list[dict[str, Any]] = [
-            {"system": DICOM_UID, "value": f"urn:oid:{first.study_uid}"}
+            {"system": DICOM_UID, "value": f"urn:oid:{one_of.study_uid}"}
         ]
-        accession = _first(
+        accession = first(
             clean(instance_of(one).accession_number or "") or None for one in annotations
         )
         if accession is not None:
             identifiers.append(_accession(accession, self.policy))
         modalities = sorted({one.modality for one in series})
-        started = [_date_time(instance_of(one).started) for one in annotations]
+        started = [date_time(instance_of(one).started) for one in annotations]
         notes = dict.fromkeys(
             clean(text)
             for one in annotations
@@ -208,39 +242,62 @@ class ResourceBuilder:
             )
         )
         sites = sites_of_study((one.answer for one in series), self.graph)
+        extensions = [
+            {"url": EXAMINED_SITE, "valueCodeableConcept": site_concept(one, self.graph)}
+            for one in sites
+        ]
+        if self._for_mii:
+            extensions += mii.study_extensions(annotations)
         content: dict[str, Any] = {
-            "extension": [
-                {"url": EXAMINED_SITE, "valueCodeableConcept": site_concept(one, self.graph)}
-                for one in sites
-            ],
+            "meta": {"profile": [STUDY, *([mii.STUDY] if self._for_mii else [])]},
+            "extension": extensions,
             "identifier": identifiers,
             "status": "available",
             "modality": [modality_coding(code) for code in modalities],
             "subject": dict(subject),
             "started": min((value for value in started if value), default=None),
+            "description": mii.described(annotations, _DESCRIPTION) if self._for_mii else None,
             "numberOfSeries": len(series),
             "numberOfInstances": len(annotations),
             "note": [{"text": text} for text in notes if text],
             "series": [one.element() for one in series],
         }
-        tokens = [
-            *(Token("identifier", one.get("system", ""), one["value"]) for one in identifiers),
-            *patient_tokens(subject),
-            *(Token("modality", DICOM, code) for code in modalities),
-            *(Token("series", DICOM_UID, f"urn:oid:{one.uid}") for one in series),
-            # Every site that was found, not only the one that ImagingStudy.series has room for.
-            *(
-                Token("bodysite", SNOMED, code)
-                for one in series
-                for finding in one.findings
-                for code in codes_of(finding, self.graph)
-            ),
-            Token("status", "http://hl7.org/fhir/imagingstudy-status", "available"),
+        # Every site that was found, not only the one that ImagingStudy.series has room for.
+        extra = [
+            Token("bodysite", SNOMED, code)
+            for one in series
+            for finding in one.judged.sites
+            for code in codes_of(finding, self.graph)
         ]
-        return resource("ImagingStudy", study_id(first.study_uid), content, tokens)
+        resource_id = study_id(one_of.study_uid)
+        owned = said.owned("ImagingStudy", resource_id)
+        if owned is not None:
+            content = overlaid_study(without_empty(content), json.loads(owned.body))
+        origin: Origin = MACHINE if owned is None else PERSON
+        return resource("ImagingStudy", resource_id, content, self.graph, extra, origin=origin)
+
+    def _provenance(
+        self, targets: Sequence[Resource], devices: Devices, source: Mapping[str, Any], of: str
+    ) -> Resource:
+        """Return who made `targets` out of `source`."""
+        assembler = {"system": _PARTICIPANT, "code": "assembler", "display": "Assembler"}
+        content = {
+            "target": [{"reference": f"{one.type}/{one.id}"} for one in targets],
+            "recorded": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "activity": {"text": "Body sites read from images and their headers"},
+            "agent": [
+                {"type": {"coding": [assembler]}, "who": {"reference": f"Device/{one.id}"}}
+                for one in devices
+            ],
+            "entity": [{"role": "source", "what": dict(source)}],
+        }
+        return resource("Provenance", logical_id("provenance", of), content, self.graph)
 
     def _subject(self, annotations: Sequence[BodySiteAnnotation]) -> dict[str, Any]:
-        """Return a logical reference: ImagingStudy.subject must be there, a Patient need not."""
+        """Return a logical reference: ImagingStudy.subject must be there, a Patient need not.
+
+        Where one is stored that has the identifier, it is referred to as well.
+        """
         known = next((one for one in annotations if clean(instance_of(one).patient_id or "")), None)
         if known is None:
             return self._unknown_subject()
@@ -250,87 +307,15 @@ class ResourceBuilder:
             identifier["system"] = PSEUDONYM_SYSTEM
         if instance.issuer_of_patient_id:
             identifier["assigner"] = {"display": clean(instance.issuer_of_patient_id)}
-        return {"type": "Patient", "identifier": identifier}
+        stored = None
+        if self.patients is not None:
+            stored = self.patients(identifier.get("system"), identifier["value"])
+        reference = {"reference": f"Patient/{stored}"} if stored is not None else {}
+        return {**reference, "type": "Patient", "identifier": identifier}
 
     def _unknown_subject(self) -> dict[str, Any]:
         reason = "masked" if self.policy is PhiPolicy.DROP else "unknown"
         return {"type": "Patient", "extension": [{"url": ABSENT, "valueCode": reason}]}
-
-
-class _Series:
-    """A series with the answer that most of its instances give."""
-
-    def __init__(self, uid: str, members: tuple[BodySiteAnnotation, ...]) -> None:
-        self.uid = uid
-        self.members = members
-        self.modality = most_common(_valid_modality(one.modality) for one in members) or "OT"
-        self.started = _first(_date_time(instance_of(one).started) for one in members)
-        self.findings = findings_of(members)
-        self.answer = vote(self.findings)
-
-    def element(self) -> dict[str, Any]:
-        """Return the element ImagingStudy.series."""
-        number = _first(instance_of(one).series_number for one in self.members)
-        content: dict[str, Any] = {
-            "extension": self._projection(),
-            "uid": self.uid,
-            "number": number if number is not None and number >= 0 else None,
-            "modality": modality_coding(self.modality),
-            "numberOfInstances": len(self.members),
-            "instance": [_instance_element(instance_of(one)) for one in self.members],
-        }
-        if self.answer is not None:
-            site = self.answer.best.site
-            content["bodySite"] = {"system": SNOMED, "code": site.code, "display": site.display}
-            if self.answer.laterality is not None:
-                side = self.answer.laterality.coding
-                content["laterality"] = {
-                    "system": side.system,
-                    "code": side.code,
-                    "display": side.display,
-                }
-        return without_empty(content)
-
-    def _projection(self) -> list[dict[str, Any]]:
-        """Return the view as an extension, when the images of the series agree on one."""
-        views = views_of(self.members)
-        if self.modality not in _PROJECTION_MODALITIES or len(views) != 1:
-            return []
-        view = {"url": "viewPosition", "valueCodeableConcept": views[0]}
-        return [{"url": _PROJECTION, "extension": [view]}]
-
-
-def _provenance(
-    targets: Sequence[Resource], devices: Devices, source: Mapping[str, Any], of: str
-) -> Resource:
-    """Return who made `targets` out of `source`."""
-    assembler = {"system": _PARTICIPANT, "code": "assembler", "display": "Assembler"}
-    content = {
-        "target": [{"reference": f"{one.type}/{one.id}"} for one in targets],
-        "recorded": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "activity": {"text": "Body sites read from images and their headers"},
-        "agent": [
-            {"type": {"coding": [assembler]}, "who": {"reference": f"Device/{one.id}"}}
-            for one in devices
-        ],
-        "entity": [{"role": "source", "what": dict(source)}],
-    }
-    return resource("Provenance", logical_id("provenance", of), content, ())
-
-
-def _instance_element(instance: Instance) -> dict[str, Any]:
-    sop_class = instance.sop_class_uid
-    if sop_class and _UID.fullmatch(sop_class):
-        coding: dict[str, Any] = {"system": URI, "code": f"urn:oid:{sop_class}"}
-    else:
-        coding = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
-    number = instance.instance_number
-    content = {
-        "uid": instance.sop_instance_uid,
-        "sopClass": coding,
-        "number": number if number is not None and number >= 0 else None,
-    }
-    return without_empty(content)
 
 
 def _accession(value: str, policy: PhiPolicy) -> dict[str, Any]:
@@ -339,22 +324,6 @@ def _accession(value: str, policy: PhiPolicy) -> dict[str, Any]:
     if policy is PhiPolicy.HASH:
         identifier["system"] = PSEUDONYM_SYSTEM
     return {**identifier, "value": clean(value)}
-
-
-def _valid_modality(value: str | None) -> str | None:
-    return value if value and is_modality(value) else None
-
-
-def _date_time(value: str | None) -> str | None:
-    """Return `value` when it is a FHIR dateTime of a day that there is."""
-    if not value or not _DATE_TIME.fullmatch(value):
-        return None
-    try:
-        day = value[:10]
-        date.fromisoformat(day + "-01-01"[len(day) - 4 :])
-    except ValueError:
-        return None
-    return value
 
 
 def _instance_order(annotation: BodySiteAnnotation) -> tuple[Any, ...]:
@@ -367,7 +336,3 @@ def _instance_order(annotation: BodySiteAnnotation) -> tuple[Any, ...]:
         one.instance_number or 0,
         one.sop_instance_uid,
     )
-
-
-def _first(values: Iterable[Any]) -> Any:
-    return next((value for value in values if value is not None), None)

@@ -52,7 +52,8 @@ def _names(if_none_match: str, version_id: int) -> bool:
 
 def of_error(error: BodySiteError) -> FhirResponse:
     """Return the OperationOutcome of an error under its HTTP status."""
-    return FhirResponse(outcome_of(error), status_code=status_of(error))
+    headers: Mapping[str, str] | None = getattr(error, "headers", None)
+    return FhirResponse(outcome_of(error), status_code=status_of(error), headers=headers)
 
 
 def of_status(status: int, text: str, headers: Mapping[str, str] | None = None) -> FhirResponse:

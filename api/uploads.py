@@ -64,7 +64,7 @@ async def receive(request: Request, limits: Limits, stack: AsyncExitStack) -> li
         spool.write(chunk)
     spool.seek(0)
     if media in JSON_TYPES:
-        return _of_json(spool.read())
+        return of_json(spool.read())
     return [Upload("request body", spool, media)]
 
 
@@ -83,13 +83,18 @@ def items_of(uploads: Iterable[Upload], limits: Limits) -> Iterator[Item | Rejec
                 return
             found += 1
             if found > limits.max_files:
-                raise LimitError(
-                    "request body",
-                    f"the request has more than {limits.max_files} files",
-                    f"at most {limits.max_files}",
-                    "Send them in parts, or raise BODYSITE_MAX_FILES.",
-                )
+                raise too_many_files(limits.max_files)
             yield item
+
+
+def too_many_files(limit: int) -> LimitError:
+    """Return the error for a request with more than `limit` files."""
+    return LimitError(
+        "request body",
+        f"the request has more than {limit} files",
+        f"at most {limit}",
+        "Send them in parts, or raise BODYSITE_MAX_FILES.",
+    )
 
 
 def _out_of_time(name: str, limits: Limits) -> LimitError:
@@ -117,29 +122,29 @@ class Upload:
     ) -> None:
         self.name = name[:_MAX_NAME]
         self.refusal = refusal
-        self._stream = stream
-        self._media = media
+        self.stream = stream
+        self.media = media
 
     def items(self, limits: Limits) -> Iterator[Item | Rejected]:
         """Yield the file, or its members when it is a zip, unless it is not what was declared."""
         if self.refusal is not None:
             yield Rejected(self.name, self.refusal)
-        elif self._media == ZIP_TYPE and not is_zip(self._stream):
+        elif self.media == ZIP_TYPE and not is_zip(self.stream):
             yield Rejected(self.name, self._not_declared("a zip"))
-        elif self._media in PICTURE_TYPES and not self._is_picture():
+        elif self.media in PICTURE_TYPES and not self._is_picture():
             yield Rejected(self.name, self._not_declared("a PNG, JPEG or TIFF picture"))
-        elif self._media == DICOM_TYPE and (is_zip(self._stream) or self._is_picture()):
+        elif self.media == DICOM_TYPE and (is_zip(self.stream) or self._is_picture()):
             yield Rejected(self.name, self._not_declared("a DICOM file"))
         else:
-            yield from from_stream(self.name, self._stream, limits)
+            yield from from_stream(self.name, self.stream, limits)
 
     def _is_picture(self) -> bool:
-        return picture_kind(self._stream) is not None
+        return picture_kind(self.stream) is not None
 
     def _not_declared(self, expected: str) -> DicomError:
-        empty = self._stream.seek(0, io.SEEK_END) == 0
-        looks = looks_like(self._stream)
-        what = f"is not what Content-Type '{self._media}' says" + (f" but {looks}" if looks else "")
+        empty = self.stream.seek(0, io.SEEK_END) == 0
+        looks = looks_like(self.stream)
+        what = f"is not what Content-Type '{self.media}' says" + (f" but {looks}" if looks else "")
         what = "is empty (0 bytes)" if empty else what
         return NotDicomError(
             self.name, f"the body {what}", expected, "Send it under its own media type."
@@ -191,7 +196,7 @@ async def _multipart(request: Request, limits: Limits, stack: AsyncExitStack) ->
     return uploads
 
 
-def _of_json(body: bytes) -> list[Upload]:
+def of_json(body: bytes) -> list[Upload]:
     """Return the uploads of a Binary, or of a Parameters with Binary resources or Attachments."""
     try:
         resource = json.loads(body)

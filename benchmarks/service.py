@@ -38,9 +38,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from generate import as_file, headers
 
 from api.phi import PhiPolicy
+from api.records import Resource, Token
 from api.resources import ResourceBuilder
 from api.search import Searcher, SearchRequest
-from api.store import Resource, SqlStore, Token
+from api.store import SqlStore
 from classifier.fusion import fuse
 from terminology.concept import SNOMED
 from terminology.instance import instance_of

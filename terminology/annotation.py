@@ -148,12 +148,25 @@ class RouterGroup(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """A technical attribute of a header, under its DICOM keyword.
+
+    `value` is a number, a code or a name, several joined by backslashes, and may be empty. `text`
+    is what a person may have written there: only the PHI policy of the caller lets it out.
+    """
+
+    keyword: str
+    value: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """Who an image is: the identifiers and the few facts that FHIR's ImagingStudy asks for.
 
     UIDs are as the file has them. `patient_id` and `accession_number` are identifying: only the
     PHI policy of the caller decides whether they leave the process, and in which form. `started`
-    is a FHIR dateTime of what precision the header allows.
+    is a FHIR dateTime of what precision the header allows. `acquisition` is how it was taken.
     """
 
     study_uid: str
@@ -167,6 +180,7 @@ class Instance:
     started: str | None = None
     series_number: int | None = None
     instance_number: int | None = None
+    acquisition: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from terminology.acquisition import ATTRIBUTES as ACQUISITION
 from terminology.elements import tag_of
 from terminology.settings import TRUST
 
@@ -72,4 +73,4 @@ CONTENT: Final = (
 @lru_cache(maxsize=1)
 def header_tags() -> frozenset[int]:
     """Return the tags of these attributes."""
-    return frozenset(int(tag_of(keyword)) for keyword in (*IDENTITY, *CONTENT))
+    return frozenset(int(tag_of(keyword)) for keyword in (*IDENTITY, *CONTENT, *ACQUISITION))

@@ -7,6 +7,7 @@ No flag holds a value other than a character set or the name of an attribute.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import threading
@@ -18,7 +19,7 @@ from typing import Final
 
 from pydicom import Dataset
 from pydicom.charset import decode_bytes, python_encoding
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -47,6 +48,8 @@ _REGISTERED = re.compile(r"ISO[ _-]?(2022)?[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)
 _TERM_LIKE = re.compile(r"(ISO|GB|UTF|IR|LATIN|ASCII|WINDOWS|CP)[A-Z0-9 _./-]{0,16}", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _UTF8 = re.compile(r"UTF[ _-]?8", re.IGNORECASE)
+# PS3.5 6.2: value representations whose numbers are not written out.
+_BINARY: Final = frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _CHARSET: Final = BaseTag(0x00080005)
 
 # pydicom reports bad data through process-wide warnings, which cannot be caught per thread.
@@ -153,6 +156,24 @@ class Elements:
         except BROKEN:
             self._flag(f"{keyword} cannot be read")
             return ""
+
+    def number(self, keyword: str) -> float | None:
+        """Return the first value of a numeric element; `None` where there is none."""
+        tag = tag_of(keyword)
+        if tag not in self._present:
+            return None
+        try:
+            if dictionary_VR(tag) in _BINARY:
+                with _quiet, warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    value = self._dataset[tag].value
+                first = value[0] if isinstance(value, MultiValue | list | tuple) else value
+                number = float(first)
+            else:
+                number = float(self._text(keyword, tag).partition("\\")[0])
+        except BROKEN:
+            return None
+        return number if math.isfinite(number) else None
 
     def items(self, keyword: str, limit: int = 16) -> list[Elements]:
         """Return the first `limit` items of a sequence; none where it is missing or broken."""

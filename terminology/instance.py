@@ -7,6 +7,7 @@ from typing import Final
 
 from pydicom import Dataset
 
+from terminology.acquisition import acquisition_of
 from terminology.annotation import Instance
 from terminology.elements import Elements, date_of, tag_text
 from terminology.errors import DicomError
@@ -47,6 +48,7 @@ def instance_of(dataset: Dataset) -> Instance:
         started=_started(elements),
         series_number=_whole(elements, "SeriesNumber"),
         instance_number=_whole(elements, "InstanceNumber"),
+        acquisition=acquisition_of(elements),
     )
 
 

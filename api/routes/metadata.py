@@ -1,22 +1,22 @@
-"""What the service is and how it is: metadata, published resources, health, metrics."""
+"""What the service is and how it is: metadata, health, metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.bundles import Entry, dump, searchset
-from api.capability import capability_statement, operation_definitions, search_parameters
+from api.capability import capability_statement
 from api.deps import Service, ServiceDep
 from api.errors import RequestError
-from api.extensions import structure_definitions
 from api.model.description import ModelDescription
-from api.responses import FhirResponse, of_status
+from api.negotiation import is_pretty
+from api.responses import FhirResponse
+from api.rest.content import dump as json_text
+from api.security.setup import is_guarded
 from api.tx.capabilities import terminology_capabilities
 from api.tx.resources_store import R4, R5
 
@@ -33,7 +33,7 @@ def _metadata(release: str) -> Callable[..., FhirResponse]:
     def metadata(request: Request, service: ServiceDep, mode: str = "full") -> FhirResponse:
         base = service.base(request, release)
         if mode == "terminology":
-            return FhirResponse(terminology_capabilities(service.tx, release, base))
+            return _shown(terminology_capabilities(service.tx, release, base), request)
         if mode not in {"full", "normative"}:
             raise RequestError(
                 "mode",
@@ -46,12 +46,17 @@ def _metadata(release: str) -> Callable[..., FhirResponse]:
             base,
             [str(one.version) for one in service.tx.releases],
             release,
-            with_tokens=bool(service.settings.tokens),
+            with_tokens=is_guarded(service.settings),
             keeps=service.tx.library is not None,
         )
-        return FhirResponse(statement)
+        return _shown(statement, request)
 
     return metadata
+
+
+def _shown(content: dict[str, Any], request: Request) -> FhirResponse:
+    pretty = is_pretty(request.query_params.multi_items())
+    return FhirResponse(json_text(content, pretty=pretty))
 
 
 for _release in (R4, R5):
@@ -63,49 +68,6 @@ for _release in (R4, R5):
         summary=f"CapabilityStatement of FHIR {_release}; ?mode=terminology for code systems",
         response_class=FhirResponse,
     )
-
-
-Published = Callable[[Service], dict[str, dict[str, Any]]]
-
-# What comes with the service and lives in no store: resource type → resources by id.
-_PUBLISHED: Final[dict[str, Published]] = {
-    "OperationDefinition": lambda _: operation_definitions(),
-    "SearchParameter": lambda _: search_parameters(),
-    "StructureDefinition": lambda _: structure_definitions(),
-}
-
-
-def _list(kind: str, published: Published) -> Callable[..., FhirResponse]:
-    def search(request: Request, service: ServiceDep, url: str | None = None) -> FhirResponse:
-        address = f"{service.base(request)}/{kind}"
-        found = {key: one for key, one in published(service).items() if url in (None, one["url"])}
-        entries = [Entry(dump(one), f"{address}/{key}", "match") for key, one in found.items()]
-        query = f"?{urlencode({'url': url})}" if url is not None else ""
-        return FhirResponse(searchset(entries, [("self", address + query)], len(found)))
-
-    return search
-
-
-def _read(kind: str, published: Published) -> Callable[..., FhirResponse]:
-    def read(resource_id: str, service: ServiceDep) -> FhirResponse:
-        found = published(service).get(resource_id)
-        if found is None:
-            return of_status(404, f"{kind}: '{resource_id[:64]}' is not here.")
-        return FhirResponse(found)
-
-    return read
-
-
-for _kind, _resources in _PUBLISHED.items():
-    for _path, _route in ((f"/r4/{_kind}", _list), (f"/r4/{_kind}/{{resource_id}}", _read)):
-        router.add_api_route(
-            _path,
-            _route(_kind, _resources),
-            methods=["GET"],
-            name=f"{_route.__name__.strip('_')} {_kind}",
-            summary=f"{_route.__name__.strip('_').capitalize()} {_kind}",
-            response_class=FhirResponse,
-        )
 
 
 @router.get("/health")

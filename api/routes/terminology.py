@@ -100,11 +100,9 @@ class TerminologyRoutes:
         await _send(answer, send, pretty=pretty)
 
     def _is_ours(self, scope: Scope, path: tuple[str, ...]) -> bool:
-        if not scope["path"][3:].startswith("/"):
-            # "/r4x" is no address of ours; "/r4" takes a batch.
-            return scope["path"] in ROOTS and scope["method"] == "POST"
-        if not path:
-            return bool(scope["method"] == "POST")
+        # "/r4x" is no address of ours; "/r4" takes Bundles, which have routes of their own.
+        if not path or not scope["path"][3:].startswith("/"):
+            return False
         return path[0] in TYPES or self._dispatcher.operation(path) is not None
 
     async def _answer(
@@ -223,7 +221,7 @@ def _shape(path: Sequence[str]) -> tuple[str, ...]:
 
 
 def _shapes() -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = [()]
+    found: list[tuple[str, ...]] = []
     for kind in TYPES:
         found += [(kind,), (kind, _ID), (kind, "_search")]
     for one in OPERATIONS:

@@ -1,23 +1,17 @@
-"""A terminology request, free of HTTP's machinery → its answer: operations, resources, batch.
+"""A terminology request, free of HTTP's machinery → its answer: operations and resources.
 
-What the routes and the entries of a batch have in common: the address, the method, what came with
+What the routes and the entries of a Bundle have in common: the address, the method, what came with
 it. FHIR R4 and R5 go in and out here; everything behind works in R5.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
-import sqlalchemy as sa
-
-from api.errors import LimitError, RequestError, place_of
-from api.outcome import outcome, outcome_of, outcome_of_status, status_of
+from api.errors import RequestError
 from api.tx import requests
 from api.tx.answers import Answer, Asked
 from api.tx.checks import problems_of_form
@@ -31,19 +25,11 @@ from api.tx.resources_store import R4, TYPES
 from api.tx.service import TerminologyService
 from terminology.errors import BodySiteError
 
-logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-MAX_BATCH: Final = 1000
 STORE_FAILED: Final = (
     "The store does not answer. Try again later; what is sent twice is stored once."
 )
-_UNEXPECTED: Final = (
-    "The server failed unexpectedly at this entry. Its log names the kind of error and the place."
-    " Please report both."
-)
-# RFC 3986: an address with a scheme, or without one of another host.
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _TOO_COSTLY: Final = "x-too-costly-threshold"
 
 
@@ -56,8 +42,6 @@ class Dispatcher:
         Of a search.
     limits
         How much one operation may cost.
-    batch_seconds
-        Time for the entries of one batch; those that are left over are refused.
     """
 
     def __init__(
@@ -66,11 +50,9 @@ class Dispatcher:
         page_size: int,
         max_page_size: int,
         limits: Limits,
-        batch_seconds: float,
     ) -> None:
         self.service = service
         self._limits = limits
-        self._batch_seconds = batch_seconds
         self._editor = Editor(service, page_size, max_page_size)
 
     @staticmethod
@@ -90,8 +72,6 @@ class Dispatcher:
             The request cannot be answered as it stands.
         """
         match asked.path:
-            case ():
-                return self._batch(asked)
             case (kind, "_search") if kind in TYPES and asked.method == "POST":
                 return self._search(asked)
             case (*_, last) if last.startswith("$"):
@@ -201,63 +181,6 @@ class Dispatcher:
             )
         return {**request, "parameter": [*subject, *request["parameter"]]}
 
-    # -- batch -------------------------------------------------------------------------------------
-
-    def _batch(self, asked: Asked) -> Answer:
-        if asked.method != "POST":
-            raise _wrong_method()
-        bundle = requests.parse(asked.body, "Bundle") if isinstance(asked.body, bytes) else {}
-        if bundle.get("type") != "batch":
-            raise RequestError(
-                "Bundle.type",
-                f"'{bundle.get('type')}' is not done here",
-                "batch",
-                "Send a batch: its entries stand for themselves.",
-                issue="not-supported",
-            )
-        entries = bundle.get("entry", [])
-        if not isinstance(entries, list) or len(entries) > MAX_BATCH:
-            raise RequestError(
-                "Bundle.entry",
-                "the entries are too many, or no list",
-                f"at most {MAX_BATCH}",
-                "Send them in parts.",
-                status=413,
-                issue="too-costly",
-            )
-        found: Json = {"resourceType": "Bundle", "type": "batch-response"}
-        end = time.monotonic() + self._batch_seconds
-        answers = [self._entry(entry, asked, end) for entry in entries]
-        if answers:
-            found["entry"] = answers
-        return Answer(found)
-
-    def _entry(self, entry: Any, asked: Asked, end: float) -> Json:
-        """Return the answer to one entry; whatever goes wrong with it, the others stand."""
-        try:
-            if time.monotonic() > end:
-                raise _no_time(self._batch_seconds)
-            one = replace(_entry_asked(entry, asked), seconds=end - time.monotonic())
-            head = one.method == "HEAD"
-            answer = self.answer(replace(one, method="GET") if head else one)
-        except BodySiteError as error:
-            return _failed(status_of(error), outcome_of(error))
-        except sa.exc.OperationalError as error:
-            # The statement and its values may hold what a client sent: the type alone is logged.
-            logger.error("the store failed: %s", type(error).__name__)
-            return _failed(503, outcome("error", "transient", STORE_FAILED))
-        except Exception as error:  # noqa: BLE001
-            logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
-            return _failed(500, outcome_of_status(500, _UNEXPECTED))
-        response: Json = {"status": str(answer.status)}
-        for header, name in (("Location", "location"), ("ETag", "etag")):
-            if header in answer.headers:
-                response[name] = answer.headers[header]
-        body = requests.parse(answer.body.encode()) if isinstance(answer.body, str) else answer.body
-        if body is None or head:
-            return {"response": response}
-        return {"resource": body, "response": response}
-
 
 def _entries(operation: Operation, asked: Asked) -> list[Json]:
     """Return the parameters of a request: those of the address, then those of the body."""
@@ -279,69 +202,6 @@ def _of_body(operation: Operation, body: bytes | Json) -> list[Json]:
     if resource.get("resourceType") == operation.type and operation.inline is not None:
         return [{"name": operation.inline, "resource": resource}]
     return requests.of_parameters(name, requests.expected(resource, "Parameters"))
-
-
-def _entry_asked(entry: Any, asked: Asked) -> Asked:
-    """Return what an entry of a batch asks, under the same endpoint."""
-    request = entry.get("request") if isinstance(entry, dict) else None
-    if not isinstance(request, dict) or not all(
-        isinstance(request.get(name), str) for name in ("method", "url")
-    ):
-        raise RequestError(
-            "Bundle.entry.request",
-            "method and url are missing",
-            "a method, and an address below the base",
-            "Correct the entry.",
-            issue="required",
-        )
-    below, _, query = _below(request["url"], asked.base).partition("?")
-    path = tuple(unquote(one) for one in below.split("/") if one)
-    if not path:
-        raise _nowhere()
-    headers = dict(asked.headers)
-    for name, header in (("ifMatch", "if-match"), ("ifNoneExist", "if-none-exist")):
-        headers.pop(header, None)
-        if isinstance(request.get(name), str):
-            headers[header] = request[name]
-    resource = entry.get("resource")
-    return Asked(
-        asked.release,
-        request["method"].upper(),
-        path,
-        parse_qsl(query, keep_blank_values=True),
-        resource if isinstance(resource, dict) else None,
-        headers,
-        asked.base,
-    )
-
-
-def _below(url: str, base: str) -> str:
-    """Return the part of an entry's address under the base; it may have been sent without."""
-    if base and url.startswith(f"{base}/"):
-        return url[len(base) :]
-    if _ABSOLUTE.match(url):
-        raise RequestError(
-            "Bundle.entry.request.url",
-            f"'{url[:100]}' is no address of this service",
-            f"an address below {base}",
-            "Write it without the base.",
-            issue="value",
-        )
-    return url
-
-
-def _no_time(seconds: float) -> LimitError:
-    return LimitError(
-        "Bundle.entry",
-        f"the time for the batch, {seconds:g} seconds, was over",
-        "entries that take less time",
-        "Send this entry again, in another batch.",
-        status=503,
-    )
-
-
-def _failed(status: int, outcome: Json) -> Json:
-    return {"response": {"status": str(status), "outcome": outcome}}
 
 
 def _first_problem(entries: Sequence[Json], asked: Asked) -> RequestError | None:

@@ -26,7 +26,6 @@ def openapi_paths() -> dict[str, Any]:
         for kind in TYPES:
             found[f"{root}/{kind}"] = _type_paths(kind, release)
             found[f"{root}/{kind}/{_ID}"] = _instance_paths(kind, release)
-        found[root] = {"post": _described("batch: a Bundle of requests", release, (), "Bundle")}
     return found
 
 

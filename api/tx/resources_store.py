@@ -26,7 +26,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from api.errors import RequestError
-from api.schema import open_engine
+from api.store.engine import open_engine
+from api.store.upgrading import upgrade
 from api.tx.r4 import resource_to_r4, resource_to_r5
 
 Json = dict[str, Any]
@@ -123,8 +124,8 @@ class ResourceLibrary:
         self._lock = threading.Lock()
         self._seen = _Seen(-1, {}, ())
         try:
+            upgrade(self._engine)
             with self.transaction() as connection:
-                metadata.create_all(connection)
                 found = connection.scalar(sa.select(_state.c.value).filter_by(name=_COUNTER))
                 if found is None:
                     connection.execute(_state.insert().values(name=_COUNTER, value=0))

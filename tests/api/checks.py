@@ -19,8 +19,11 @@ _CODES = {
     ("CapabilityStatement", "kind"): {"instance", "capability", "requirements"},
 }
 _ISSUES = {
-    "invalid", "structure", "required", "value", "login", "not-supported", "not-found", "deleted",
-    "too-costly", "code-invalid", "processing", "exception", "transient", "informational",
+    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown",
+    "expired", "forbidden", "suppressed", "processing", "not-supported", "duplicate",
+    "multiple-matches", "not-found", "deleted", "too-long", "code-invalid", "extension",
+    "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store", "exception",
+    "timeout", "incomplete", "throttled", "informational",
 }  # fmt: skip
 _EQUIVALENCES = {"relatedto", "equivalent", "equal", "wider", "subsumes", "narrower", "inexact"}
 

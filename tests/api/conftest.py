@@ -21,10 +21,13 @@ from api.app import create_app
 from api.settings import Settings
 from api.store import SqlStore
 from terminology.library import Terminology, load_terminology
+from tests.api import postgresql
 from tests.api.client import Client
 
 _NUMBERS = itertools.count(1)
 ROOT = "1.2.826.0.1.3680043.10.999"
+CHOICE = "BODYSITE_TEST_DATABASE"
+DATABASES = ("sqlite", "postgresql")
 
 
 def make_dicom(**elements: Any) -> bytes:
@@ -64,11 +67,13 @@ def sample(name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running_server(
+    folder: Path, database: str | None = None, *arguments: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A real server process and its address."""
     command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--database", f"sqlite:///{folder}/kill.sqlite"],
+        [*command, "--database", database or f"sqlite:///{folder}/kill.sqlite", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -91,9 +96,43 @@ def terminology() -> Terminology:
     return load_terminology()
 
 
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """A server of the tests' own."""
+    if postgresql.programs() is None:
+        reason = "PostgreSQL is not installed; `pip install pgserver` or install the Debian package"
+        if os.environ.get(CHOICE) == "postgresql":
+            pytest.fail(f"{CHOICE}=postgresql: {reason}")
+        pytest.skip(reason)
+    with postgresql.running() as server:
+        yield server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module marked `databases` on both, unless one was chosen."""
+    marked = metafunc.definition.get_closest_marker("databases") is not None
+    if "database_kind" in metafunc.fixturenames and marked and CHOICE not in os.environ:
+        metafunc.parametrize("database_kind", DATABASES)
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.sqlite"
+def database_kind() -> str:
+    """Which database the tests run on: BODYSITE_TEST_DATABASE, SQLite where it is not set."""
+    chosen = os.environ.get(CHOICE, "sqlite")
+    assert chosen in DATABASES, f"{CHOICE}={chosen}: expected one of {DATABASES}"
+    return chosen
+
+
+@pytest.fixture
+def database(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of the test's own."""
+    if database_kind == "postgresql":
+        server: postgresql.Server = request.getfixturevalue("postgresql_server")
+        with server.database() as url:
+            yield url
+    else:
+        folder: Path = request.getfixturevalue("tmp_path")
+        yield f"sqlite:///{folder}/store.sqlite"
 
 
 @pytest.fixture
@@ -105,10 +144,14 @@ def store(database: str) -> Iterator[SqlStore]:
 
 @pytest.fixture
 def serve(store: SqlStore, terminology: Terminology) -> Callable[..., Client]:
-    """A function that makes a client of a service with the given settings."""
+    """A function that makes a client of a service with the given settings.
+
+    Unless they say so, no AuditEvents come behind the answers.
+    """
 
     def make(**settings: Any) -> Client:
-        return Client(create_app(Settings(**settings), terminology=terminology, store=store))
+        chosen = Settings(**{"audit": "off", **settings})
+        return Client(create_app(chosen, terminology=terminology, store=store))
 
     return make
 

@@ -111,7 +111,15 @@ def test_a_hand_with_a_side_gives_study_observation_device_and_provenance(client
     assert device["version"][0]["value"]
     (provenance,) = of_type(found, "Provenance")
     targets = {one["reference"] for one in provenance["target"]}
-    assert targets == {f"ImagingStudy/{study['id']}", f"Observation/{observation['id']}"}
+    (structure,) = of_type(found, "BodyStructure")
+    assert targets == {
+        f"{one['resourceType']}/{one['id']}" for one in (study, observation, structure)
+    }
+    (of_site,) = observation["bodySite"]["extension"]
+    assert of_site["valueReference"]["reference"] == f"BodyStructure/{structure['id']}"
+    assert structure["location"]["coding"][0]["code"] == "85562004"
+    assert structure["locationQualifier"][0]["coding"][0]["code"] == "7771000"
+    assert structure["patient"] == study["subject"]
     for entry in found["entry"]:
         address = entry["fullUrl"].removeprefix("http://testserver")
         assert client.get(address).json() == entry["resource"]

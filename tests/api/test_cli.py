@@ -281,12 +281,24 @@ def test_every_command_is_there() -> None:
         assert name in result.stdout
 
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (what is to be refused)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "reason"),
     [
         (("--host", "::"), {}, "no bearer token"),
         (("--host", "192.0.2.1"), {}, "no bearer token"),
         (("--host", "example.org"), {}, "no bearer token"),
+        (("--host", EVERYWHERE), {}, "no bearer token"),
+        (("--host", "0"), {}, "no bearer token"),
+        (("--host", ""), {}, "no bearer token"),
+        (("--host", "::ffff:192.0.2.1"), {}, "no bearer token"),
+        (("--host", EVERYWHERE, "--workers", "2"), {}, "no bearer token"),
+        ((), {"BODYSITE_HOST": EVERYWHERE}, "no bearer token"),
+        ((), {"BODYSITE_OIDC_ISSUER": "http://login.example"}, "no https address"),
+        ((), {"BODYSITE_OIDC_ISSUER": "https://login.example"}, "BODYSITE_OIDC_AUDIENCE"),
+        ((), {"BODYSITE_TOKENS": "a:b:system/Nothing"}, "grants nothing"),
         (("--port", "99999"), {}, "99999"),
         ((), {"BODYSITE_PORT": "many"}, "BODYSITE_PORT"),
         ((), {"BODYSITE_PHI": "maybe"}, "BODYSITE_PHI"),
@@ -320,9 +332,15 @@ def test_serve_reads_a_token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("api.cli._run", seen.append)
     tokens = tmp_path / "tokens"
     tokens.write_text("# ours\nalpha\n\n beta \n")
+    tokens.chmod(0o600)
     assert run("serve", "--host", "192.0.2.1", "--token-file", str(tokens)).exit_code == 0
-    assert [token.get_secret_value() for token in seen[0].tokens] == ["alpha", "beta"]
+    assert seen[0].token_file == tokens
     assert "alpha" not in repr(seen[0])
+    tokens.chmod(0o644)
+    result = run("serve", "--token-file", str(tokens))
+    assert result.exit_code == 2
+    assert "chmod 600" in result.stderr
+    assert "alpha" not in result.output
 
 
 @pytest.mark.parametrize("given", ["a.dcm", "."])

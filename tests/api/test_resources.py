@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from api.phi import PhiPolicy
+from api.profiles import profiles
+from api.rendering import rendered
 from api.resources import ANNOTATION, ResourceBuilder
 from classifier.fusion import fuse
 from classifier.prediction import Prediction
@@ -220,6 +222,61 @@ def test_sides_are_kept_apart(builder: ResourceBuilder) -> None:
     # The study is found by both sides, though its series has room for one.
     codes = {token.code for token in built[0].tokens if token.param == "bodysite"}
     assert codes == {"85562004", "78791008", "85151006"}
+
+
+def test_sites_are_body_structures_that_observations_and_series_refer_to(
+    builder: ResourceBuilder,
+) -> None:
+    left = replace(HAND, laterality=Laterality.LEFT)
+    built = builder.study([annotation(1, left), annotation(2, left), annotation(3, FOOT)])
+    structures = {one.id: dict(one.content) for one in built if one.type == "BodyStructure"}
+    said = sorted(
+        (one["location"]["coding"][0]["code"], len(one.get("locationQualifier", ())))
+        for one in structures.values()
+    )
+    assert said == [("56459004", 0), ("85562004", 1)]
+    for one in built:
+        if one.type == "Observation":
+            (extension,) = one.content["bodySite"]["extension"]
+            named = extension["valueReference"]["reference"].removeprefix("BodyStructure/")
+            location = structures[named]["location"]["coding"][0]
+            assert location == one.content["bodySite"]["coding"][0]
+    # 85151006 |Left hand| finds the structure of a hand with the side as its qualifier.
+    tokens = {token.code for one in built if one.type == "BodyStructure" for token in one.tokens}
+    assert "85151006" in tokens
+    shown = rendered(dict(built[0].content), "R5")["series"][0]["bodySite"]
+    codes = [one["code"] for one in shown["concept"]["coding"]]
+    assert codes == ["85562004", "85151006"]
+    assert shown["reference"]["reference"].removeprefix("BodyStructure/") in structures
+
+
+def test_resources_claim_our_profiles_and_no_others(builder: ResourceBuilder) -> None:
+    built = builder.study([replace(seen(1, hand=0.9), visible=(HAND,))])
+    claimed = {one.type: one.content["meta"]["profile"] for one in built if "meta" in one.content}
+    assert set(claimed) == {"ImagingStudy", "Observation"}
+    urls = {url for profiles in claimed.values() for url in profiles}
+    assert urls <= {one["url"] for one in profiles("R4")}
+
+
+def test_under_mii_an_unknown_modality_is_other(terminology: Terminology) -> None:
+    builder = ResourceBuilder(terminology.graph, PhiPolicy.HASH, profiles=frozenset({"mii"}))
+    odd = replace(annotation(1, HAND), modality="XRAY")
+    assert series(builder, odd)["modality"]["code"] == "OT"
+
+
+def test_a_stored_patient_with_the_identifier_is_referred_to(terminology: Terminology) -> None:
+    asked: list[tuple[str | None, str]] = []
+
+    def patients(system: str | None, value: str) -> str | None:
+        asked.append((system, value))
+        return "p1" if value == "4711" else None
+
+    builder = ResourceBuilder(terminology.graph, PhiPolicy.KEEP, patients=patients)
+    for value, reference in (("4711", "Patient/p1"), ("4712", None)):
+        study = builder.study([annotation(1, HAND, instance={"patient_id": value})])[0]
+        assert study.content["subject"].get("reference") == reference
+        assert study.content["subject"]["identifier"] == {"value": value}
+    assert asked == [(None, "4711"), (None, "4712")]
 
 
 def test_the_same_annotations_give_the_same_resources(builder: ResourceBuilder) -> None:

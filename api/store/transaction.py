@@ -1,0 +1,488 @@
+"""One transaction: resources, their versions and index rows, and the annotations of studies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from api.errors import RequestError
+from api.records import MACHINE, PERSON, Query, Resource, Stored, Token
+from api.rest.content import dump
+from api.store import query as _query
+from api.store.history import read_version
+from api.store.indexes import Indexes, ValueIds, index_of
+from api.store.rows import STORED_COLUMNS, instant, moment, now, stored_of
+from api.store.schema import instance as _instance
+from api.store.schema import resource as _resource
+from api.store.schema import setting as _setting
+from api.store.schema import study as _study
+from api.store.schema import version as _version
+
+# All annotations of a study, ordered by UID, and what persons said of it → its resources.
+Build = Callable[[Sequence[str], Sequence[Stored]], Sequence[Resource]]
+
+_OWN_META: Final = frozenset({"versionId", "lastUpdated"})
+_NOT_DIGESTED: Final = frozenset({"resourceType", "id", "meta"})
+_ROW: Final = sa.select(*STORED_COLUMNS, _resource.c.study_id, _resource.c.digest)
+_ROW_BY_ID: Final = _ROW.where(
+    _resource.c.type == sa.bindparam("kind"), _resource.c.id == sa.bindparam("resource_id")
+)
+# PostgreSQL has several writers at a time: the second one waits here and sees what the first did.
+_LOCKED_ROW: Final = _ROW_BY_ID.with_for_update()
+_STUDY_OF: Final = sa.select(_resource.c.study_id).where(
+    _resource.c.type == sa.bindparam("kind"), _resource.c.id == sa.bindparam("resource_id")
+)
+_ROWS_OF_STUDY: Final = _ROW.where(_resource.c.study_id == sa.bindparam("study")).order_by(
+    _resource.c.rid
+)
+_INSTANCES: Final = sa.select(_instance.c.sop_instance_uid, _instance.c.body).where(
+    _instance.c.study_id == sa.bindparam("study")
+)
+_LOCK_STUDY: Final = sa.select(_study).where(_study.c.id == sa.bindparam("study")).with_for_update()
+_KEEP: Final = sa.insert(_version)
+_UPDATE: Final = (
+    sa.update(_resource)
+    .where(_resource.c.rid == sa.bindparam("of_rid"))
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in (
+                "study_id",
+                "version_id",
+                "last_updated",
+                "deleted",
+                "digest",
+                "body",
+                "origin",
+                "method",
+            )
+        }
+    )
+)
+
+
+class _Statements:
+    """Statements that SQLAlchemy spells by dialect: INSERT with ON CONFLICT."""
+
+    def __init__(self, insert: Any) -> None:
+        self.study = insert(_study).on_conflict_do_nothing()
+        self.setting = insert(_setting).on_conflict_do_nothing()
+        self.resource = insert(_resource).on_conflict_do_nothing().returning(_resource.c.rid)
+        instance = insert(_instance)
+        self.instance = instance.on_conflict_do_update(
+            index_elements=["study_id", "sop_instance_uid"],
+            set_={"body": instance.excluded.body},
+        )
+
+
+_BY_DIALECT: Final = {
+    "sqlite": _Statements(sqlite.insert),
+    "postgresql": _Statements(postgresql.insert),
+}
+
+
+class VersionConflictError(RequestError):
+    """A change to another version of a resource than the client knows.
+
+    `actual` is the version that is there, `None` where there is no such resource.
+    """
+
+    def __init__(self, kind: str, resource_id: str, expected: int | None, actual: int | None):
+        there = "it is not there" if actual is None else f"its version is {actual}"
+        super().__init__(
+            f"{kind}/{resource_id}",
+            there,
+            "that it is not there" if expected is None else f"version {expected}",
+            "Read the resource again, and change what is there now.",
+            # FHIR R4, 3.1.0.5: a version that does not match is 412.
+            status=409 if expected is None else 412,
+            issue="conflict",
+        )
+        self.actual = actual
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of a row: the columns that a change sets."""
+
+    study_id: str | None
+    version_id: int
+    last_updated: int
+    deleted: bool
+    digest: str
+    body: str
+    origin: str
+    method: str
+
+    def columns(self, prefix: str = "") -> dict[str, Any]:
+        return {f"{prefix}{name}": getattr(self, name) for name in self.__slots__}
+
+
+class Transaction:
+    """Reads and writes over one connection, inside a transaction that its maker begins and ends.
+
+    Parameters
+    ----------
+    connection
+        Connection of the transaction.
+    known
+        Keys of token values that are committed.
+    """
+
+    def __init__(self, connection: sa.Connection, known: Mapping[tuple[str, Token], int]) -> None:
+        self.connection: Final = connection
+        self._statements = _BY_DIALECT[connection.dialect.name]
+        self._indexes = Indexes(connection, known)
+        self._now = now()
+
+    @property
+    def value_ids(self) -> ValueIds:
+        """Keys of token values that this transaction met; others may use them once it is over."""
+        return self._indexes.met
+
+    def finish(self) -> None:
+        """Write what waits to be written; to be called ahead of the commit."""
+        self._indexes.flush()
+
+    def set_once(self, name: str, value: str) -> str:
+        """Return the setting `name`, which is `value` unless it was set before."""
+        self.connection.execute(self._statements.setting, {"name": name, "value": value})
+        found = sa.select(_setting.c.value).where(_setting.c.name == name)
+        return str(self.connection.scalar(found))
+
+    def set(self, name: str, value: str | None) -> None:
+        """Keep a setting under a name, or forget it."""
+        self.connection.execute(sa.delete(_setting).where(_setting.c.name == name))
+        if value is not None:
+            self.connection.execute(sa.insert(_setting).values(name=name, value=value))
+
+    # -- resources ----------------------------------------------------------------------------
+
+    def read(self, kind: str, resource_id: str) -> Stored | None:
+        """Return the resource, a deleted one included, or `None`."""
+        row = self._row(kind, resource_id)
+        return None if row is None else stored_of(row)
+
+    def read_version(self, kind: str, resource_id: str, version_id: int) -> Stored | None:
+        """Return a version of a resource, a deletion included, or `None`."""
+        return read_version(self.connection, kind, resource_id, version_id)
+
+    def study_of(self, kind: str, resource_id: str) -> str | None:
+        """Return the id of the study that a resource belongs to, or `None`."""
+        key = {"kind": kind, "resource_id": resource_id}
+        found: str | None = self.connection.scalar(_STUDY_OF, key)
+        return found
+
+    def matching(self, query: Query, limit: int) -> list[Stored]:
+        """Return the first `limit` matches of a search, what this transaction wrote included."""
+        self._indexes.flush()
+        return _query.matching(self.connection, query, limit)
+
+    def put(
+        self,
+        resource: Resource,
+        study_id: str | None = None,
+        *,
+        expected_version: int | None = None,
+        create_only: bool = False,
+    ) -> Stored:
+        """Store a resource; one that has not changed keeps its version.
+
+        Parameters
+        ----------
+        study_id
+            The study that the resource belongs to; without one, it stays where it was.
+        expected_version
+            The version that the change is made to.
+        create_only
+            There must be no such resource yet; its first version is then a POST.
+
+        Raises
+        ------
+        VersionConflictError
+            Another version is there, or there is one at all.
+        """
+        row = self._locked(resource.type, resource.id)
+        live = row is not None and not row.deleted
+        if expected_version is not None and not (live and row.version_id == expected_version):
+            actual = row.version_id if live else None
+            raise VersionConflictError(resource.type, resource.id, expected_version, actual)
+        if create_only and live:
+            raise VersionConflictError(resource.type, resource.id, None, row.version_id)
+        return self._put(resource, study_id, row, "POST" if create_only else "PUT")
+
+    def delete(
+        self, kind: str, resource_id: str, expected_version: int | None = None
+    ) -> Stored | None:
+        """Delete a resource; return what is left of it, or `None` where there was none.
+
+        A read then answers "gone", and the version goes on rising. What a person had said is
+        withdrawn: from then on it is the machine's again.
+
+        Raises
+        ------
+        VersionConflictError
+            Another version than `expected_version` is there.
+        """
+        row = self._locked(kind, resource_id)
+        live = row is not None and not row.deleted
+        if expected_version is not None and not (live and row.version_id == expected_version):
+            actual = row.version_id if live else None
+            raise VersionConflictError(kind, resource_id, expected_version, actual)
+        return self._delete(row) if live else None
+
+    def index_again(
+        self, rids: Sequence[int], indexed: Callable[[str, Mapping[str, Any]], Resource]
+    ) -> int:
+        """Index live resources again, without a new version; return how many there were."""
+        locked = _ROW.where(_resource.c.rid.in_(rids), _resource.c.deleted == sa.false())
+        rows = self.connection.execute(locked.order_by(_resource.c.rid).with_for_update()).all()
+        for row in rows:
+            content = json.loads(row.body)
+            resource = replace(indexed(row.type, content), content=content, origin=row.origin)
+            self._index_again(row, resource, _digest(resource))
+        return len(rows)
+
+    def _index_again(self, row: Any, resource: Resource, digest: str) -> None:
+        self._indexes.replace(row.rid, resource)
+        if row.digest != digest:
+            same = sa.update(_resource).where(_resource.c.rid == row.rid)
+            self.connection.execute(same.values(digest=digest))
+
+    # -- studies ------------------------------------------------------------------------------
+
+    def update_study(
+        self, study_id: str, instances: Mapping[str, str], build: Build
+    ) -> list[Stored]:
+        """Merge instance annotations into a study and rebuild its resources.
+
+        Parameters
+        ----------
+        study_id
+            The logical id of the study; writers of the same study wait for each other.
+        instances
+            SOP Instance UID → annotation as JSON; an instance seen before is replaced.
+        build
+            All annotations of the study, ordered by UID, and the resources of it that persons own
+            → the resources of the study.
+
+        Returns
+        -------
+        list of Stored
+            The resources of the study as they are now, in the order of `build`. What a person owns
+            is as that person left it, unless `build` returns it as that person's; what `build` did
+            not name of it comes last. A Provenance is renewed only when another resource has
+            changed.
+        """
+        new = self.connection.execute(self._statements.study, {"id": study_id}).rowcount == 1
+        if not new:
+            self._lock_study(study_id)
+        if instances:
+            rows = [
+                {"study_id": study_id, "sop_instance_uid": uid, "body": body}
+                for uid, body in instances.items()
+            ]
+            self.connection.execute(self._statements.instance, rows)
+        known = dict(sorted(instances.items())) if new else self.instances(study_id)
+        return self._put_study(study_id, build, known, revive=True)
+
+    def rebuild_study(self, study_id: str, build: Build, *, revive: bool = False) -> list[Stored]:
+        """Build the resources of a study again from the annotations that it has.
+
+        Parameters
+        ----------
+        revive
+            Whether resources that were deleted meanwhile come back.
+
+        Returns
+        -------
+        list of Stored
+            As `update_study` has it; empty where the study has no annotations.
+        """
+        self._lock_study(study_id)
+        known = self.instances(study_id)
+        return self._put_study(study_id, build, known, revive=revive) if known else []
+
+    def instances(self, study_id: str) -> dict[str, str]:
+        """Return the annotations of a study, SOP Instance UID → JSON, ordered by UID."""
+        rows = self.connection.execute(_INSTANCES, {"study": study_id})
+        # Ordered here: databases have orders of their own.
+        return dict(sorted((row.sop_instance_uid, row.body) for row in rows))
+
+    def _put_study(
+        self, study_id: str, build: Build, instances: Mapping[str, str], *, revive: bool
+    ) -> list[Stored]:
+        """Make what `build` returns the resources of a study; delete what it had beside them.
+
+        A Device is shared by studies; a Provenance is renewed only when another one has changed.
+        """
+        rows = {
+            (one.type, one.id): one
+            for one in self.connection.execute(_ROWS_OF_STUDY, {"study": study_id})
+        }
+        owned = {
+            key: stored_of(row)
+            for key, row in rows.items()
+            if row.origin == PERSON and not row.deleted
+        }
+        resources = build(list(instances.values()), list(owned.values()))
+        wanted = {(resource.type, resource.id) for resource in resources}
+        gone = [
+            row
+            for key, row in rows.items()
+            if key not in wanted and key not in owned and not row.deleted
+        ]
+        for one in gone:
+            self._delete(one)
+        stored: dict[tuple[str, str], Stored] = {}
+        changed = bool(gone)
+        for resource in sorted(resources, key=lambda one: one.type == "Provenance"):
+            key = (resource.type, resource.id)
+            if resource.type == "Device":
+                stored[key] = self._put_shared(resource)
+                continue
+            row: Any = rows.get(key)
+            if key in owned and resource.origin != PERSON:
+                stored[key] = owned[key]
+                continue
+            if row is not None and row.deleted and not revive:
+                continue
+            if resource.type == "Provenance" and row is not None and not changed:
+                stored[key] = stored_of(row)
+                continue
+            stored[key] = self._put(resource, study_id, row, "PUT")
+            changed = changed or row is None or stored[key].version_id != row.version_id
+        keys = [(resource.type, resource.id) for resource in resources]
+        others = [one for key, one in owned.items() if key not in stored]
+        return [*(stored[key] for key in keys if key in stored), *others]
+
+    def _put_shared(self, resource: Resource) -> Stored:
+        """Store what many studies share; their writers wait for each other only when it changes."""
+        row = self._row(resource.type, resource.id)
+        if row is not None and not row.deleted and row.digest == _digest(resource):
+            return stored_of(row)
+        return self.put(resource)
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _row(self, kind: str, resource_id: str) -> Any:
+        return self.connection.execute(
+            _ROW_BY_ID, {"kind": kind, "resource_id": resource_id}
+        ).first()
+
+    def _locked(self, kind: str, resource_id: str) -> Any:
+        """Return the row of a resource, which no one else changes from now on, or `None`.
+
+        A study is locked ahead of its resources, always: so no two writers wait for each other.
+        """
+        row = self._row(kind, resource_id)
+        if row is None or self.connection.dialect.name == "sqlite":
+            return row
+        if row.study_id is not None:
+            self._lock_study(row.study_id)
+        key = {"kind": kind, "resource_id": resource_id}
+        return self.connection.execute(_LOCKED_ROW, key).first()
+
+    def _lock_study(self, study_id: str) -> None:
+        # SQLite has one writer at a time.
+        if self.connection.dialect.name != "sqlite":
+            self.connection.execute(_LOCK_STUDY, {"study": study_id})
+
+    def _put(self, resource: Resource, study_id: str | None, row: Any, method: str) -> Stored:
+        digest = _digest(resource)
+        unchanged = row is not None and not row.deleted and row.origin == resource.origin
+        if unchanged and row.digest == digest:
+            return stored_of(row)
+        if unchanged and row.digest.partition(":")[0] == digest.partition(":")[0]:
+            # The same resource, found by something else: no version of its own.
+            self._index_again(row, resource, digest)
+            return stored_of(row)
+        version_id = 1 if row is None else row.version_id + 1
+        when = self._now if row is None else max(self._now, row.last_updated)
+        body = _with_meta(resource, version_id, when)
+        study_id = row.study_id if study_id is None and row is not None else study_id
+        change = _Change(study_id, version_id, when, False, digest, body, resource.origin, method)
+        if row is None:
+            values = {"type": resource.type, "id": resource.id, **change.columns()}
+            rid = self.connection.scalar(self._statements.resource, values)
+            if rid is None:
+                # Another writer (PostgreSQL has several) stored it meanwhile.
+                return self.put(resource, study_id, create_only=method == "POST")
+            self._indexes.add(rid, resource)
+        else:
+            rid = row.rid
+            self._change(row, change)
+            self._indexes.replace(rid, resource)
+        return Stored(
+            resource.type,
+            resource.id,
+            version_id,
+            moment(when),
+            body,
+            rid=rid,
+            origin=resource.origin,
+            method=method,
+        )
+
+    def _delete(self, row: Any) -> Stored:
+        when = max(self._now, row.last_updated)
+        change = _Change(row.study_id, row.version_id + 1, when, True, "", "", MACHINE, "DELETE")
+        self._change(row, change)
+        self._indexes.clear(row.rid)
+        return Stored(
+            row.type,
+            row.id,
+            change.version_id,
+            moment(when),
+            "",
+            True,
+            row.rid,
+            MACHINE,
+            "DELETE",
+        )
+
+    def _change(self, row: Any, change: _Change) -> None:
+        """Keep the version that is there, and put another one in its place."""
+        kept = {
+            name: getattr(row, name)
+            for name in ("rid", "version_id", "last_updated", "method", "deleted", "body")
+        }
+        self.connection.execute(_KEEP, kept)
+        self.connection.execute(_UPDATE, {"of_rid": row.rid, **change.columns("new_")})
+
+
+def _digest(resource: Resource) -> str:
+    """Return a digest of the resource, and one of what it is found by.
+
+    It is the same for what was built and for what was stored of it.
+    """
+    content = {name: value for name, value in resource.content.items() if name not in _NOT_DIGESTED}
+    meta = _kept_meta(resource.content)
+    parts = ({**content, **({"meta": meta} if meta else {})}, index_of(resource))
+    return ":".join(
+        # A decimal of a client is the same number as the float of a machine.
+        hashlib.sha256(json.dumps(part, sort_keys=True, default=float).encode()).hexdigest()
+        for part in parts
+    )
+
+
+def _kept_meta(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a resource says of itself in `meta`, beside what is the store's."""
+    meta = content.get("meta", {})
+    return {name: value for name, value in meta.items() if name not in _OWN_META}
+
+
+def _with_meta(resource: Resource, version_id: int, when: int) -> str:
+    head = {"resourceType": resource.type, "id": resource.id}
+    own = {"versionId": str(version_id), "lastUpdated": instant(when)}
+    meta = {**own, **_kept_meta(resource.content)}
+    rest = {
+        key: value for key, value in resource.content.items() if key not in head and key != "meta"
+    }
+    return dump({**head, "meta": meta, **rest})
