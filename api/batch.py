@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,13 +60,18 @@ def stored_studies(
     """
     studies: dict[str, list[Entry]] = {}
     for uid, results in batch.studies.items():
-        bodies = {
-            _sop_instance_uid(result.annotation): ANNOTATION.dump_json(result.annotation).decode()
-            for result in results
-        }
+        latest = {_sop_instance_uid(result.annotation): result.annotation for result in results}
+        bodies = {sop: ANNOTATION.dump_json(one).decode() for sop, one in latest.items()}
+        # What was just written need not be read.
+        at_hand = {body: latest[sop] for sop, body in bodies.items()}
 
-        def build(known: Sequence[str], verdicts: Sequence[Stored]) -> list[Resource]:
-            return builder.study([ANNOTATION.validate_json(body) for body in known], verdicts)
+        def build(
+            known: Sequence[str],
+            verdicts: Sequence[Stored],
+            at_hand: Mapping[str, BodySiteAnnotation] = at_hand,
+        ) -> list[Resource]:
+            annotations = [at_hand.get(body) or ANNOTATION.validate_json(body) for body in known]
+            return builder.study(annotations, verdicts)
 
         studies[uid] = [
             Entry(stored.body, f"{base}/{stored.type}/{stored.id}")

@@ -58,6 +58,22 @@ _WITH_TOKENS: Final = {
     "description": "Every request but metadata and /health shows a bearer token:"
     " 'Authorization: Bearer TOKEN'.",
 }
+# SMART App Launch 2.2.0, 8.1: where tokens come from is in .well-known/smart-configuration.
+_WITH_PROVIDER: Final = {
+    "service": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "SMART-on-FHIR",
+                    "display": "SMART-on-FHIR",
+                }
+            ],
+            "text": "A bearer token of the OpenID provider in .well-known/smart-configuration.",
+        }
+    ],
+    "description": _WITH_TOKENS["description"],
+}
 
 
 def capability_statement(
@@ -67,6 +83,7 @@ def capability_statement(
     *,
     with_tokens: bool,
     keeps: bool,
+    with_provider: bool = False,
 ) -> Json:
     """Return the CapabilityStatement of the endpoint at `base`.
 
@@ -78,7 +95,10 @@ def capability_statement(
         Whether requests must show a bearer token.
     keeps
         Whether a site's own terminology resources can be stored.
+    with_provider
+        Whether the tokens of an OpenID provider are taken.
     """
+    guarded = _WITH_PROVIDER if with_provider else _WITH_TOKENS
     resources = [_stored(kind, release) for kind in KINDS]
     resources += [_published(kind) for kind in PUBLISHED]
     resources += [_terminology(kind, keeps=keeps) for kind in TYPES]
@@ -110,7 +130,7 @@ def capability_statement(
         "rest": [
             {
                 "mode": "server",
-                "security": _WITH_TOKENS if with_tokens else _OPEN,
+                "security": guarded if with_tokens else _OPEN,
                 "resource": resources,
                 "interaction": [
                     {"code": code}

@@ -144,9 +144,15 @@ def storing(
 
 
 def _builder(annotator: Annotator) -> ResourceBuilder:
+    from api.profiles import chosen
     from api.resources import ResourceBuilder
 
-    return ResourceBuilder(annotator.terminology.graph, annotator.guard.policy, annotator.predictor)
+    return ResourceBuilder(
+        annotator.terminology.graph,
+        annotator.guard.policy,
+        annotator.predictor,
+        chosen(),
+    )
 
 
 def stored(

@@ -1,19 +1,16 @@
-"""How answers look on the wire: ``application/fhir+json``, ETag, OperationOutcome."""
+"""How answers look on the wire: ``application/fhir+json``, OperationOutcome."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from email.utils import format_datetime
 from typing import Any
 
 from starlette.responses import Response
 
+from api.negotiation import FHIR_JSON as FHIR_JSON
 from api.outcome import outcome_of, outcome_of_status, status_of
-from api.records import Stored
 from terminology.errors import BodySiteError
-
-FHIR_JSON = "application/fhir+json"
 
 
 class FhirResponse(Response):
@@ -33,21 +30,6 @@ class FhirResponse(Response):
         super().init_headers(headers)
         if self.headers.get("content-type") == FHIR_JSON:
             self.headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"
-
-
-def of_stored(stored: Stored, if_none_match: str | None) -> Response:
-    """Return a stored resource, or "not modified" when the client has this version."""
-    etag = f'W/"{stored.version_id}"'
-    headers = {"ETag": etag, "Last-Modified": format_datetime(stored.last_updated, usegmt=True)}
-    if if_none_match is not None and _names(if_none_match, stored.version_id):
-        return Response(status_code=304, headers=headers)
-    return FhirResponse(stored.body, headers=headers)
-
-
-def _names(if_none_match: str, version_id: int) -> bool:
-    """Return whether If-None-Match names a version, compared weakly (RFC 9110, 13.1.2)."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or f'"{version_id}"' in tags
 
 
 def of_error(error: BodySiteError) -> FhirResponse:

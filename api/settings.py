@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _split_tokens(cls, value: object) -> object:
-        """Lists in the environment are set apart by white space or commas."""
+        """Split a list of the environment, set apart by white space or commas."""
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
     @field_validator("releases", mode="before")

@@ -18,6 +18,7 @@ from api.indexing import indexed
 from api.phi import PhiGuard
 from api.records import PERSON, Query, Stored
 from api.rendering import taken_in
+from api.rest.conditions import as_stored
 from api.rest.kinds import check_writable, is_id, new_id
 from api.rest.preconditions import check_match
 from api.rest.validation import validated
@@ -222,7 +223,8 @@ class Writing:
                 status=412,
                 issue="multiple-matches",
             )
-        return self._searcher.query_of(kind, tuple(parameters), release=release)
+        stored = as_stored(self._guard, kind, parameters)
+        return self._searcher.query_of(kind, stored, release=release)
 
     # -- inside a transaction ----------------------------------------------------------------
 

@@ -27,6 +27,8 @@ _HEIGHT, _WIDTH = 640, 512
 _SOFT: Final = 0.021
 _BONE: Final = 0.055
 _LUNG: Final = 0.006
+# A hand is taken with softer rays, which bone holds back more.
+_BONE_OF_HAND: Final = 0.085
 _MM: Final = 0.7
 _PREFIX: Final = "1.2.826.0.1.3680043.10.999.7."
 
@@ -94,7 +96,7 @@ def hand() -> Field:
             bone += 0.8 * _ellipsoid(x, y, place, (15, 13, 12))
     bone += 0.6 * _bone(x, y, (-24, 224), (-26, 400), 25)
     bone += 0.7 * _bone(x, y, (38, 232), (36, 400), 15)
-    return np.asarray(_MM * (_SOFT * soft + (_BONE - _SOFT) * bone), dtype=np.float32)
+    return np.asarray(_MM * (_SOFT * soft + (_BONE_OF_HAND - _SOFT) * bone), dtype=np.float32)
 
 
 def chest() -> Field:
@@ -136,13 +138,23 @@ def chest() -> Field:
     return np.asarray(_MM * np.maximum(found, 0), dtype=np.float32)
 
 
-def exposed(attenuation: Field, seed: int) -> NDArray[np.uint16]:
-    """Return a picture of 12 bits as a detector gives it, bone bright: uint16 (H, W)."""
+def turned(attenuation: Field, degrees: float) -> Field:
+    """Return `attenuation` turned about its middle, air where nothing comes from: (H, W)."""
+    turn = cv2.getRotationMatrix2D((_WIDTH / 2, _HEIGHT / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(attenuation, turn, (_WIDTH, _HEIGHT)), dtype=np.float32)
+
+
+def exposed(attenuation: Field, seed: int, gamma: float = 1.0) -> NDArray[np.uint16]:
+    """Return a picture of 12 bits as a detector gives it, bone bright: uint16 (H, W).
+
+    A `gamma` below 1 lifts what is dark, as the display curves of hands do.
+    """
     rng = np.random.default_rng(seed)
     photons = rng.poisson(9000 * np.exp(-cv2.GaussianBlur(attenuation, (0, 0), 1.1))) + 1.0
     shown = -np.log(photons / 9000)
     low, high = np.percentile(shown, (0.5, 99.7))
-    return np.asarray(np.clip((shown - low) / (high - low), 0, 1) * 4095, dtype=np.uint16)
+    grey = np.clip((shown - low) / (high - low), 0, 1) ** gamma
+    return np.asarray(grey * 4095, dtype=np.uint16)
 
 
 def page() -> NDArray[np.uint8]:
@@ -189,7 +201,7 @@ def write_dicom(path: Path, image: NDArray[np.uint16], number: int, **elements: 
 def write_demo(folder: Path) -> None:
     """Write the images into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    thorax, palm = exposed(chest(), 1), exposed(hand(), 2)
+    thorax, palm = exposed(chest(), 1), exposed(turned(hand(), 8), 2, gamma=0.4)
     said = {"BodyPartExamined": "CHEST", "ViewPosition": "PA"}
     write_dicom(folder / "chest.dcm", thorax, 1, **said)
     write_dicom(folder / "hand-called-chest.dcm", palm, 2, **said)

@@ -8,6 +8,7 @@ as many as are asked for is measured as it is. PostgreSQL is the server of --pos
 pgserver starts. Full text is left out. Prints one JSON object a line: milliseconds at the median
 and at 95 %, of the first page, of `_total=accurate`, and of the same page by WITH RECURSIVE over
 the concepts' parents, asked in turn; `ratio` is the median of the latter by that of the former.
+The recursive one is SQL alone; the others are whole searches, from the parameters to the Bundle.
 """
 
 from __future__ import annotations
@@ -91,9 +92,9 @@ def _address(name: str, options: argparse.Namespace) -> str:
         return f"sqlite:///{options.folder}/{options.studies}.sqlite"
     if options.postgresql:
         return str(options.postgresql)
-    import pgserver
+    from pgserver.postgres_server import get_server
 
-    server = pgserver.get_server(options.folder / "postgresql", cleanup_mode="stop")
+    server = get_server(options.folder / "postgresql", cleanup_mode="stop")
     database = f"studies_{options.studies}"
     known = server.psql("SELECT datname FROM pg_database")
     if database not in known:

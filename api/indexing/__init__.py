@@ -7,11 +7,14 @@ in its R4 form, and `api.search` asks for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
 
 from api.indexing.parameter import R4, R5, Parameter
-from api.indexing.paths import elements
-from api.indexing.sites import SPECIAL
+from api.indexing.paths import elements, first_of
+from api.indexing.sites import SPECIAL, Extract
 from api.indexing.tables import COMMON, PARAMETERS, parameters_of
 from api.indexing.values import Index, index_of
 from api.indexing.words import content_of, narrative_of
@@ -41,16 +44,17 @@ def indexed(
     origin
         Whose word it is: "machine" or "person".
     """
+    plan = _plan_of(kind)
     found: list[Index] = list(extra)
-    for parameter in (*COMMON, *PARAMETERS[kind]):
-        special = SPECIAL.get((kind, parameter.name))
-        if special is not None:
-            found += special(parameter, content, graph)
-        elif parameter.name not in {"_id", "_lastUpdated"} and parameter.paths:
-            found += _plain(parameter, content)
-    tokens = tuple(sorted({one for one in found if isinstance(one, Token)}))
-    sited = {one.name for one in PARAMETERS[kind] if one.body_site}
-    sites = [one.code for one in tokens if one.param in sited and one.system == SNOMED]
+    for parameter, special in plan.special:
+        found += special(parameter, content, graph)
+    for parameter, path, first in plan.plain:
+        # Most resources have few of the elements that they may be searched by.
+        if first is None or first in content:
+            for value in elements(content, path):
+                found += index_of(parameter, value)
+    tokens = tuple(sorted({one for one in found if isinstance(one, Token)}, key=_token_order))
+    sites = [one.code for one in tokens if one.param in plan.sited and one.system == SNOMED]
     return Resource(
         kind,
         str(content["id"]),
@@ -65,10 +69,35 @@ def indexed(
     )
 
 
-def _plain(parameter: Parameter, content: Mapping[str, Any]) -> Iterable[Index]:
-    if parameter.type == "composite" and not parameter.paths[0]:
-        # Its parts are parameters of their own: a resource has one of each.
-        return
-    for path in parameter.paths:
-        for value in elements(content, path):
-            yield from index_of(parameter, value)
+_token_order: Final = attrgetter("param", "system", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a type of resource is indexed.
+
+    Attributes
+    ----------
+    plain
+        Parameter, one of its paths, and the element that the path begins with, where it is one.
+    sited
+        Names of parameters whose values are body sites.
+    """
+
+    special: tuple[tuple[Parameter, Extract], ...]
+    plain: tuple[tuple[Parameter, str, str | None], ...]
+    sited: frozenset[str]
+
+
+@cache
+def _plan_of(kind: str) -> _Plan:
+    special, plain = [], []
+    for parameter in (*COMMON, *PARAMETERS[kind]):
+        extract = SPECIAL.get((kind, parameter.name))
+        if extract is not None:
+            special.append((parameter, extract))
+        # The parts of a composite without an element are parameters of their own.
+        elif parameter.name not in {"_id", "_lastUpdated"} and parameter.paths != ("",):
+            plain += [(parameter, path, first_of(path)) for path in parameter.paths]
+    sited = frozenset(one.name for one in PARAMETERS[kind] if one.body_site)
+    return _Plan(tuple(special), tuple(plain), sited)

@@ -9,7 +9,7 @@ in ``[x]`` where an element has values of several types, all of which are meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -18,12 +18,22 @@ _R5_ELEMENT: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-"
 _STEP: Final = re.compile(r"extension\(([^)]*)\)|([A-Za-z0-9_]+(?:\[x\])?)")
 
 
-def elements(content: Any, path: str) -> Iterator[Any]:
-    """Yield every value at `path`, in the order of the resource; none of them is a list."""
-    found: Iterator[Any] = iter((content,))
+def elements(content: Any, path: str) -> Sequence[Any]:
+    """Return every value at `path`, in the order of the resource; none of them is a list."""
+    found: Sequence[Any] = (content,)
     for step in _steps(path):
+        if not found:
+            return found
         found = _taken(found, step)
     return found
+
+
+def first_of(path: str) -> str | None:
+    """Return the element that a path begins with, `None` where it is not one of a fixed name."""
+    first = _steps(path)[0]
+    if first.startswith("("):
+        return "extension"
+    return None if first.endswith("[x]") else first
 
 
 @cache
@@ -31,32 +41,35 @@ def _steps(path: str) -> tuple[str, ...]:
     return tuple(f"({extension})" if extension else name for extension, name in _STEP.findall(path))
 
 
-def _taken(values: Iterator[Any], step: str) -> Iterator[Any]:
+def _taken(values: Iterable[Any], step: str) -> list[Any]:
+    found: list[Any] = []
     for value in values:
-        if isinstance(value, Mapping):
-            yield from _children(value, step)
+        if isinstance(value, dict):
+            found += _children(value, step)
+    return found
 
 
-def _children(value: Mapping[str, Any], step: str) -> Iterator[Any]:
+def _children(value: dict[str, Any], step: str) -> Iterable[Any]:
     if step.startswith("("):
         url = step[1:-1]
         url = f"{_R5_ELEMENT}{url[3:]}" if url.startswith("r5:") else url
-        yield from (
+        return [
             one
             for one in _each(value.get("extension"))
-            if isinstance(one, Mapping) and one.get("url") == url
-        )
-    elif step.endswith("[x]"):
+            if isinstance(one, dict) and one.get("url") == url
+        ]
+    if step.endswith("[x]"):
         start = step[:-3]
-        for name, child in value.items():
-            if name.startswith(start) and name[len(start) : len(start) + 1].isupper():
-                yield from _each(child)
-    else:
-        yield from _each(value.get(step))
+        return [
+            one
+            for name, child in value.items()
+            if name.startswith(start) and name[len(start) : len(start) + 1].isupper()
+            for one in _each(child)
+        ]
+    return _each(value.get(step))
 
 
-def _each(value: Any) -> Iterator[Any]:
+def _each(value: Any) -> Sequence[Any]:
     if isinstance(value, list):
-        yield from (one for one in value if one is not None)
-    elif value is not None:
-        yield value
+        return [one for one in value if one is not None]
+    return () if value is None else (value,)

@@ -242,7 +242,7 @@ _DEVICE: Final = (
     _reference("definition", "definition", to=("DeviceDefinition",), only_in=R5),
     _string("device-name", "deviceName.name", "type.coding.display", "type.text"),
     _date("expiration-date", "expirationDate", only_in=R5),
-    _IDENTIFIER,
+    _token("identifier", "identifier"),
     _reference("location", "location", to=("Location",)),
     _string("lot-number", "lotNumber", only_in=R5),
     _date("manufacture-date", "manufactureDate", only_in=R5),
@@ -294,7 +294,7 @@ _BODY_STRUCTURE: Final = (
         ".extension(structure).valueCodeableConcept", hl7="BodyStructure-excludedstructure",
         body_site=True, only_in=R5,
     ),
-    _IDENTIFIER,
+    _token("identifier", "identifier"),
     _token(
         "location", "location",
         "extension(r5:BodyStructure.includedStructure).extension(structure).valueCodeableConcept",

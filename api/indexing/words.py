@@ -8,12 +8,12 @@ from __future__ import annotations
 import html
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from api.store.folding import folded
+from api.store.folding import Folded, folded
 from terminology import sssom
 from terminology.errors import BodySiteError
 from terminology.graph import BodyStructureGraph
@@ -26,6 +26,7 @@ _TAG: Final = re.compile(r"<[^>]*>")
 # PostgreSQL's tsvector holds less than a megabyte.
 _MAX_CHARACTERS: Final = 200_000
 _MAX_WORD: Final = 200
+_MAX_PHRASE: Final = 200
 # What is no word for people: numbers, identities, addresses.
 _SILENT: Final = frozenset(
     {
@@ -64,9 +65,18 @@ def content_of(content: Mapping[str, Any], sites: Iterable[str], graph: BodyStru
         SCTIDs of the body sites that it names; each brings all names that the vocabulary has for
         it, in every language.
     """
-    said = (word for text in dict.fromkeys(_strings(content)) for word in words_of(text))
-    named = (_name_words(site, graph) for site in dict.fromkeys(sites))
-    return _cut([*narrative_of(content).split(), *said, *(word for one in named for word in one)])
+    words = narrative_of(content).split()
+    for text in dict.fromkeys(_strings(content, [])):
+        words += _phrase(text) if len(text) <= _MAX_PHRASE else words_of(text)
+    for site in dict.fromkeys(sites):
+        words += _name_words(site, graph)
+    return _cut(words)
+
+
+@lru_cache(maxsize=2048)
+def _phrase(text: str) -> tuple[str, ...]:
+    """Return the words of a short text, of which most are displays of codes."""
+    return tuple(words_of(text))
 
 
 @cache
@@ -122,22 +132,22 @@ def _name_words(site: str, graph: BodyStructureGraph) -> tuple[str, ...]:
     return words
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+def _strings(value: Any, found: list[str]) -> list[str]:
+    """Add every string in `value` that is for people to `found`, and return that."""
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, dict):
         for key, child in value.items():
-            if key == "text" and isinstance(child, str):
-                yield child
-            elif key not in _SILENT:
-                yield from _strings(child)
+            if key not in _SILENT or (key == "text" and isinstance(child, str)):
+                _strings(child, found)
     elif isinstance(value, list):
         for child in value:
-            yield from _strings(child)
-    elif isinstance(value, str):
-        yield value
+            _strings(child, found)
+    return found
 
 
-def _cut(words: list[str]) -> str:
+def _cut(words: Sequence[str]) -> Folded:
     text = " ".join(words)
     if len(text) <= _MAX_CHARACTERS:
-        return text
-    return text[:_MAX_CHARACTERS].rpartition(" ")[0]
+        return Folded(text)
+    return Folded(text[:_MAX_CHARACTERS].rpartition(" ")[0])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, Final
+
+# National profiles that resources may follow beside ours.
+NATIONAL: Final = frozenset({"mii"})
 
 
 def profiles(release: str) -> tuple[dict[str, Any], ...]:
@@ -19,4 +23,21 @@ def examples(release: str) -> tuple[dict[str, Any], ...]:
     return made(release)
 
 
-__all__ = ["examples", "profiles"]
+def chosen() -> frozenset[str]:
+    """Return the national profiles that BODYSITE_PROFILES names, where no settings are at hand.
+
+    Raises
+    ------
+    RequestError
+        It names one that there is not.
+    """
+    from api.errors import RequestError
+
+    names = frozenset(os.environ.get("BODYSITE_PROFILES", "").replace(",", " ").split())
+    if names - NATIONAL:
+        what = f"'{sorted(names - NATIONAL)[0][:40]}' is no profile"
+        raise RequestError("BODYSITE_PROFILES", what, ", ".join(sorted(NATIONAL)), "Correct it.")
+    return names
+
+
+__all__ = ["NATIONAL", "chosen", "examples", "profiles"]

@@ -48,6 +48,7 @@ def _metadata(release: str) -> Callable[..., FhirResponse]:
             release,
             with_tokens=is_guarded(service.settings),
             keeps=service.tx.library is not None,
+            with_provider=service.settings.oidc_issuer is not None,
         )
         return _shown(statement, request)
 

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -153,6 +154,7 @@ def check_local(scope: Scope) -> None:
         )
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Return whether an IP address is reached from this machine only."""
     try:
@@ -165,8 +167,13 @@ def is_loopback(host: str) -> bool:
 
 def _is_address(scope: Scope) -> bool:
     server = scope.get("server")
+    return server is not None and _is_ip(str(server[0]))
+
+
+@lru_cache(maxsize=256)
+def _is_ip(host: str) -> bool:
     try:
-        ipaddress.ip_address(str(server[0]).partition("%")[0] if server else "")
+        ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
     return True

@@ -36,6 +36,7 @@ from api.store.schema import value as _value
 # Up to so many matches are gathered and sorted.
 FEW: Final = 2000
 _CHUNK: Final = 500
+_PASSED: Final = 50
 _LAST_CHARACTER: Final = "\U0010ffff"
 _TABLES: Final = {"date": _date, "text": _text, "amount": _quantity}
 
@@ -44,8 +45,8 @@ Bool = sa.ColumnElement[bool]
 
 
 def among(column: sa.ColumnElement[int], values: Sequence[int]) -> Bool:
-    """Return ``column IN values``; many are written out, since parameters are limited in number."""
-    if len(values) <= FEW:
+    """Return ``column IN values``; many are written out, which is quicker than as parameters."""
+    if len(values) <= _PASSED:
         return column.in_(values)
     return column.in_(sa.bindparam(None, values, sa.Integer, expanding=True, literal_execute=True))
 
@@ -259,15 +260,14 @@ class Clauses:
     # -- gathering ----------------------------------------------------------------------------
 
     def source(self, condition: Condition, kinds: Sequence[str]) -> sa.Select[Any] | None:
-        """Return what selects the rids of which `condition` holds, among those of other types.
+        """Return what selects the rids of which `condition` holds, some maybe several times.
 
-        `None` where no index has them together.
+        They may be among those of other types. `None` where no index has them together.
         """
         match condition:
             case Criterion(values, negated=False):
-                column = _token.c.rid
-                chosen = sa.select(column).where(among(_token.c.value_id, values))
-                return chosen.distinct() if len(values) > 1 else chosen
+                # Not DISTINCT: PostgreSQL would gather all of them before the first.
+                return sa.select(_token.c.rid).where(among(_token.c.value_id, values))
             case During(param):
                 return _rids(_date).where(_date.c.param == param, _during(condition))
             case Named(param):

@@ -18,12 +18,20 @@ class _WithoutMarks(dict[int, int | None]):
 _WITHOUT_MARKS: Final = _WithoutMarks()
 
 
+class Folded(str):
+    """Text that has been folded: it need not be once more."""
+
+    __slots__ = ()
+
+
 def folded(text: str) -> str:
     """Return `text` without case, accents and other combining marks, white space as one blank.
 
     >>> folded("Hüftgelenk  LINKS, Straße")
     'huftgelenk links, strasse'
     """
+    if isinstance(text, Folded):
+        return str(text)
     if text.isascii():
         return " ".join(text.lower().split())
     bare = unicodedata.normalize("NFKD", text.casefold()).translate(_WITHOUT_MARKS)

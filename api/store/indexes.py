@@ -23,31 +23,41 @@ _VALUE_ID: Final = sa.select(_value.c.value_id).where(
 )
 _CLEARED: Final[sa.BindParameter[int]] = sa.bindparam("cleared")
 _CLEAR: Final[tuple[sa.Executable, ...]] = tuple(
-    sa.delete(table).where(table.c.rid == _CLEARED) for table in (token, date, text, quantity)
+    sa.delete(table).where(table.c.rid == _CLEARED) for table in (date, text, quantity)
 )
-_ADD_TOKENS: Final = sa.insert(token)
-_ADD_DATES: Final = sa.insert(date)
-_ADD_TEXTS: Final = sa.insert(text)
-_ADD_AMOUNTS: Final = sa.insert(quantity)
+_CLEAR_TOKENS: Final = sa.delete(token).where(token.c.rid == _CLEARED)
+_TOKENS_OF: Final = sa.select(token.c.value_id).where(token.c.rid == sa.bindparam("of_rid"))
+_REMOVE_TOKEN: Final = sa.delete(token).where(
+    token.c.rid == sa.bindparam("of_rid"), token.c.value_id == sa.bindparam("of_value")
+)
 
 
 class _Statements:
     """Statements that the two databases spell differently."""
 
-    def __init__(self, insert: Any, clear_text: str, add_text: str) -> None:
+    def __init__(self, insert: Any, dialect: sa.Dialect, clear_text: str, add_text: str) -> None:
         self.value = insert(_value).on_conflict_do_nothing().returning(*_value.c)
         self.clear: tuple[sa.Executable, ...] = (*_CLEAR, sa.text(clear_text))
-        self.add_text = sa.text(add_text)
+        # Many rows with each request: spelled once, for SQLAlchemy takes its time for each row.
+        self.add_tokens, self.add_dates, self.add_texts, self.add_amounts, self.add_text = (
+            str(statement.compile(dialect=dialect))
+            for statement in (
+                *(sa.insert(table) for table in (token, date, text, quantity)),
+                sa.text(add_text),
+            )
+        )
 
 
 _BY_DIALECT: Final[Mapping[str, _Statements]] = {
     "sqlite": _Statements(
         sqlite.insert,
+        sqlite.dialect(paramstyle="named"),
         "DELETE FROM resource_text WHERE rowid = :cleared",
         "INSERT INTO resource_text (rowid, narrative, content) VALUES (:rid, :narrative, :content)",
     ),
     "postgresql": _Statements(
         postgresql.insert,
+        sa.make_url("postgresql+psycopg://").get_dialect()(),
         "DELETE FROM resource_text WHERE rid = :cleared",
         "INSERT INTO resource_text (rid, narrative, content)"
         " VALUES (:rid, to_tsvector('simple', :narrative), to_tsvector('simple', :content))",
@@ -95,29 +105,60 @@ class Indexes:
     def flush(self) -> None:
         """Write what waits: ahead of a search, and of the end of the transaction."""
         run = self._connection.execute
-        if self._cleared:
-            cleared = [{"cleared": rid} for rid in sorted(self._cleared)]
-            for statement in self._statements.clear:
-                run(statement, cleared)
-            self._cleared = set()
         waiting, self._waiting = self._waiting, {}
+        cleared, self._cleared = sorted(self._cleared), set()
+        there: dict[int, set[int]] = {}
+        if cleared:
+            for statement in self._statements.clear:
+                run(statement, [{"cleared": rid} for rid in cleared])
+            gone = [{"cleared": rid} for rid in cleared if rid not in waiting]
+            if gone:
+                run(_CLEAR_TOKENS, gone)
+            there = {rid: self._tokens_of(rid) for rid in cleared if rid in waiting}
         keys = self._keys({(one.type, token) for one in waiting.values() for token in one.tokens})
-        for table, rows in (
-            (_ADD_TOKENS, _token_rows(waiting, keys)),
-            (_ADD_DATES, _date_rows(waiting)),
-            (_ADD_TEXTS, _text_rows(waiting)),
-            (_ADD_AMOUNTS, _amount_rows(waiting)),
-            (self._statements.add_text, _full_text_rows(waiting)),
+        spelled = self._statements
+        for insert, rows in (
+            (spelled.add_tokens, self._changed_tokens(waiting, keys, there)),
+            (spelled.add_dates, _date_rows(waiting)),
+            (spelled.add_texts, _text_rows(waiting)),
+            (spelled.add_amounts, _amount_rows(waiting)),
+            (spelled.add_text, _full_text_rows(waiting)),
         ):
             if rows:
-                run(table, rows)
+                self._connection.exec_driver_sql(insert, rows)
+
+    def _tokens_of(self, rid: int) -> set[int]:
+        return set(self._connection.scalars(_TOKENS_OF, {"of_rid": rid}))
+
+    def _changed_tokens(
+        self, waiting: Mapping[int, Resource], keys: ValueIds, there: Mapping[int, set[int]]
+    ) -> list[dict[str, Any]]:
+        """Delete the tokens that resources have no more; return the rows of those that are new.
+
+        A study has a token for each of its instances, and gets one more with each of them.
+        """
+        wanted = {
+            rid: {keys[resource.type, one] for one in resource.tokens}
+            for rid, resource in waiting.items()
+        }
+        gone = [
+            {"of_rid": rid, "of_value": key}
+            for rid, known in there.items()
+            for key in sorted(known - wanted[rid])
+        ]
+        if gone:
+            self._connection.execute(_REMOVE_TOKEN, gone)
+        return [
+            {"value_id": key, "rid": rid}
+            for rid, found in wanted.items()
+            for key in sorted(found - there.get(rid, set()))
+        ]
 
     def _keys(self, wanted: Collection[tuple[str, Token]]) -> ValueIds:
         """Return the keys of token values; those that are new are given one."""
         keys: ValueIds = {}
         unknown = []
-        # In one order for all: no two writers wait for each other's values.
-        for one in sorted(wanted):
+        for one in wanted:
             key = self._known.get(one) or self.met.get(one)
             if key is None:
                 unknown.append(one)
@@ -125,6 +166,8 @@ class Indexes:
                 keys[one] = key
         if not unknown:
             return keys
+        # In one order for all: no two writers wait for each other's values.
+        unknown.sort()
         rows = [
             {"type": kind, "param": one.param, "system": one.system, "code": one.code}
             for kind, one in unknown
@@ -137,14 +180,6 @@ class Indexes:
                 keys[one] = self._connection.scalars(_VALUE_ID, key_of).one()
             self.met[one] = keys[one]
         return keys
-
-
-def _token_rows(waiting: Mapping[int, Resource], keys: ValueIds) -> list[dict[str, Any]]:
-    return [
-        {"value_id": keys[resource.type, one], "rid": rid}
-        for rid, resource in waiting.items()
-        for one in sorted(set(resource.tokens))
-    ]
 
 
 def _date_rows(waiting: Mapping[int, Resource]) -> list[dict[str, Any]]:

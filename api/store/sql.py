@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -33,6 +34,14 @@ _ATTEMPTS: Final = 8
 _FIRST_PAUSE: Final = 0.01
 # PostgreSQL, appendix A: serialization_failure, deadlock_detected.
 _IN_THE_WAY: Final = frozenset({"40001", "40P01"})
+
+
+@cache
+def _values_by(*columns: str) -> sa.Select[tuple[int]]:
+    """Return the statement that finds the keys of values by some of their columns."""
+    return sa.select(_value.c.value_id).where(
+        *(_value.c[name] == sa.bindparam(name) for name in columns)
+    )
 
 
 class SqlStore:
@@ -152,15 +161,10 @@ class SqlStore:
         self, kind: str, param: str, *, system: str | None, code: str | None
     ) -> tuple[int, ...]:
         """Return the keys of the values that match; `None` matches any system or any code."""
-        statement = sa.select(_value.c.value_id).where(
-            _value.c.type == kind, _value.c.param == param
-        )
-        if code is not None:
-            statement = statement.where(_value.c.code == code)
-        if system is not None:
-            statement = statement.where(_value.c.system == system)
+        asked = {"type": kind, "param": param, "code": code, "system": system}
+        given = {name: value for name, value in asked.items() if value is not None}
         with self._engine.connect() as connection:
-            return tuple(connection.scalars(statement))
+            return tuple(connection.scalars(_values_by(*given), given))
 
     def values_in_use(self, kind: str, param: str) -> Mapping[tuple[str, str], int]:
         """Return every system and code in use under a parameter, each with its key."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from api.errors import RequestError
-from api.records import MACHINE, PERSON, Query, Resource, Stored, Token
+from api.records import MACHINE, PERSON, Origin, Query, Resource, Stored, Token
 from api.rest.content import dump
 from api.store import query as _query
 from api.store.history import read_version
@@ -74,6 +74,7 @@ class _Statements:
         self.study = insert(_study).on_conflict_do_nothing()
         self.setting = insert(_setting).on_conflict_do_nothing()
         self.resource = insert(_resource).on_conflict_do_nothing().returning(_resource.c.rid)
+        self.resources = self.resource.returning(_resource.c.type, _resource.c.id)
         instance = insert(_instance)
         self.instance = instance.on_conflict_do_update(
             index_elements=["study_id", "sop_instance_uid"],
@@ -117,11 +118,25 @@ class _Change:
     deleted: bool
     digest: str
     body: str
-    origin: str
+    origin: Origin
     method: str
 
     def columns(self, prefix: str = "") -> dict[str, Any]:
         return {f"{prefix}{name}": getattr(self, name) for name in self.__slots__}
+
+    def stored(self, kind: str, resource_id: str, rid: int) -> Stored:
+        """Return what there is of a resource after the change."""
+        return Stored(
+            kind,
+            resource_id,
+            self.version_id,
+            moment(self.last_updated),
+            self.body,
+            self.deleted,
+            rid,
+            self.origin,
+            self.method,
+        )
 
 
 class Transaction:
@@ -290,7 +305,7 @@ class Transaction:
             ]
             self.connection.execute(self._statements.instance, rows)
         known = dict(sorted(instances.items())) if new else self.instances(study_id)
-        return self._put_study(study_id, build, known, revive=True)
+        return self._put_study(study_id, build, known, revive=True, new=new)
 
     def rebuild_study(self, study_id: str, build: Build, *, revive: bool = False) -> list[Stored]:
         """Build the resources of a study again from the annotations that it has.
@@ -316,11 +331,18 @@ class Transaction:
         return dict(sorted((row.sop_instance_uid, row.body) for row in rows))
 
     def _put_study(
-        self, study_id: str, build: Build, instances: Mapping[str, str], *, revive: bool
+        self,
+        study_id: str,
+        build: Build,
+        instances: Mapping[str, str],
+        *,
+        revive: bool,
+        new: bool = False,
     ) -> list[Stored]:
         """Make what `build` returns the resources of a study; delete what it had beside them.
 
         A Device is shared by studies; a Provenance is renewed only when another one has changed.
+        A study that is `new` mostly has no resources yet, and all of them are stored at once.
         """
         rows = {
             (one.type, one.id): one
@@ -341,9 +363,14 @@ class Transaction:
         for one in gone:
             self._delete(one)
         stored: dict[tuple[str, str], Stored] = {}
-        changed = bool(gone)
+        if new and not rows:
+            own = [one for one in resources if one.type != "Device"]
+            stored = self._create(own, study_id)
+        changed = bool(gone or stored)
         for resource in sorted(resources, key=lambda one: one.type == "Provenance"):
             key = (resource.type, resource.id)
+            if key in stored:
+                continue
             if resource.type == "Device":
                 stored[key] = self._put_shared(resource)
                 continue
@@ -361,6 +388,40 @@ class Transaction:
         keys = [(resource.type, resource.id) for resource in resources]
         others = [one for key, one in owned.items() if key not in stored]
         return [*(stored[key] for key in keys if key in stored), *others]
+
+    def _create(
+        self, resources: Sequence[Resource], study_id: str
+    ) -> dict[tuple[str, str], Stored]:
+        """Store new resources of a study; return those that nobody had stored before."""
+        if not resources:
+            return {}
+        changes = [
+            _Change(
+                study_id,
+                1,
+                self._now,
+                False,
+                _digest(one),
+                _with_meta(one, 1, self._now),
+                one.origin,
+                "PUT",
+            )
+            for one in resources
+        ]
+        values = [
+            {"type": one.type, "id": one.id, **change.columns()}
+            for one, change in zip(resources, changes, strict=True)
+        ]
+        rows = self.connection.execute(self._statements.resources, values)
+        rids = {(row.type, row.id): row.rid for row in rows}
+        stored = {}
+        for one, change in zip(resources, changes, strict=True):
+            # What is not there any more was taken: of two with one id, the second is a change.
+            rid = rids.pop((one.type, one.id), None)
+            if rid is not None:
+                self._indexes.add(rid, one)
+                stored[one.type, one.id] = change.stored(one.type, one.id, rid)
+        return stored
 
     def _put_shared(self, resource: Resource) -> Stored:
         """Store what many studies share; their writers wait for each other only when it changes."""
@@ -419,33 +480,14 @@ class Transaction:
             rid = row.rid
             self._change(row, change)
             self._indexes.replace(rid, resource)
-        return Stored(
-            resource.type,
-            resource.id,
-            version_id,
-            moment(when),
-            body,
-            rid=rid,
-            origin=resource.origin,
-            method=method,
-        )
+        return change.stored(resource.type, resource.id, rid)
 
     def _delete(self, row: Any) -> Stored:
         when = max(self._now, row.last_updated)
         change = _Change(row.study_id, row.version_id + 1, when, True, "", "", MACHINE, "DELETE")
         self._change(row, change)
         self._indexes.clear(row.rid)
-        return Stored(
-            row.type,
-            row.id,
-            change.version_id,
-            moment(when),
-            "",
-            True,
-            row.rid,
-            MACHINE,
-            "DELETE",
-        )
+        return change.stored(row.type, row.id, row.rid)
 
     def _change(self, row: Any, change: _Change) -> None:
         """Keep the version that is there, and put another one in its place."""

@@ -132,10 +132,16 @@ class Turns:
         if shared is None:
             return
         try:
-            with shared.connection:
+            try:
                 if not shared.is_there:
                     raise sa.exc.InternalError(None, None, RuntimeError(_LOST))
                 shared.root.commit()
+            except BaseException:
+                # It may have a transaction still: no one else is to get this connection.
+                shared.connection.invalidate()
+                raise
+            finally:
+                shared.connection.close()
             if len(self._known) + len(shared.met) > KNOWN_VALUES:
                 self._known.clear()
             self._known.update(shared.met)

@@ -25,7 +25,6 @@ from api.tx.resources_store import R4, TYPES
 from api.tx.service import TerminologyService
 from terminology.errors import BodySiteError
 
-
 Json = dict[str, Any]
 STORE_FAILED: Final = (
     "The store does not answer. Try again later; what is sent twice is stored once."

@@ -23,6 +23,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     "nothing": {"BodyPartExamined": "XXX", "Modality": "US"},
 }
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
 def archive(client: Client) -> Client:
@@ -235,7 +237,7 @@ def test_search_by_form_needs_a_form(client: Client) -> None:
 
 def test_public_url_is_used_in_links(serve: Callable[..., Client]) -> None:
     client = serve(public_url="https://pacs.example.org/bodysite/")
-    found = client.get("/r4/ImagingStudy").json()
+    found = client.get("/r4/ImagingStudy", headers={"host": "pacs.example.org"}).json()
     assert found["link"][0]["url"] == "https://pacs.example.org/bodysite/r4/ImagingStudy"
 
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from api.app import create_app
 from api.extensions import EXAMINED_SITE
-from api.search import PARAMETERS
 from api.settings import Settings
 from api.store import SqlStore
 from terminology.library import Terminology

@@ -76,8 +76,8 @@ READ: list[tuple[dict[str, Any], dict[str, str], str]] = [
 def test_attributes_are_read_from_what_was_set_and_from_files(
     elements: dict[str, Any], expected: dict[str, str], why: str, implicit: bool
 ) -> None:
-    # A sequence belongs to one dataset only.
-    header = dataset(**copy.deepcopy(elements))
+    # A sequence belongs to one dataset only; the first element tells pydicom the syntax.
+    header = dataset(Modality="OT", **copy.deepcopy(elements))
     assert stated(header) == expected, why
     out = io.BytesIO()
     dcmwrite(out, header, implicit_vr=implicit, little_endian=True)

@@ -61,7 +61,7 @@ def wait_for_progress(client: httpx.Client, path: str) -> None:
     """Wait until a job is in the middle of its work."""
     for _ in range(6000):
         found = progress(client, path)
-        assert found is not None, "the job was done too soon to be interrupted"
+        assert found is not None, f"done too soon to be interrupted: {client.get(path).text[:1000]}"
         if found:
             return
         time.sleep(0.02)
@@ -72,7 +72,10 @@ def done(client: httpx.Client, path: str) -> Any:
     """Return what came of a job."""
     for _ in range(2400):
         if progress(client, path) is None:
-            return client.get(path).json()
+            content = client.get(path).json()
+            answers = [one["response"] for one in content.get("entry", ())]
+            assert all(one["status"] == "200 OK" for one in answers), answers
+            return content
         time.sleep(0.05)
     pytest.fail("the job does not end")
 

@@ -34,7 +34,7 @@ def test_an_access_line_has_the_route_and_no_value_of_the_request(
     client.get("/r4/CodeSystem/$lookup?code=4711")
     found = lines()
     assert [one["route"] for one in found] == [
-        "/r4/ImagingStudy/{id}",
+        "/r4/ImagingStudy/{resource_id}",
         "(none)",
         "/r4/CodeSystem/$lookup",
     ]

@@ -9,7 +9,10 @@ import pytest
 from fhir.resources import get_fhir_model_class as r5_class
 from fhir.resources.R4B import get_fhir_model_class as r4_class
 
-from api.profiles import examples, profiles
+from api.errors import RequestError
+from api.profiles import chosen, examples, profiles
+from api.review import verdicts
+from api.settings import Settings
 from terminology.concept import SNOMED
 from terminology.library import Terminology
 from tests.api.client import Client
@@ -88,6 +91,26 @@ def test_what_does_not_follow_is_seen(release: str, member: Any) -> None:
     visible["component"][0]["code"]["coding"][0]["code"] = "404684003"
     for broken in (study, examined, visible):
         assert checker.problems(broken, broken["meta"]["profile"][0])
+
+
+def test_what_a_verdict_rests_on_has_a_definition() -> None:
+    assert verdicts.JUDGED_ANSWER in {one["url"] for one in profiles("R4")}
+
+
+CHOSEN = [("", frozenset()), ("mii", {"mii"}), (" mii, mii", {"mii"}), ("isik", None)]
+
+
+@pytest.mark.parametrize(("value", "expected"), CHOSEN, ids=str)
+def test_national_profiles_are_chosen_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: set[str] | None
+) -> None:
+    monkeypatch.setenv("BODYSITE_PROFILES", value)
+    if expected is None:
+        with pytest.raises(RequestError, match="'isik' is no profile"):
+            chosen()
+    else:
+        assert chosen() == expected
+        assert set(Settings().profiles) == expected
 
 
 def test_the_service_publishes_them(client: Client) -> None:

@@ -96,8 +96,8 @@ class Fhir:
 
 @pytest.fixture
 def client(serve: Callable[..., Client]) -> Client:
-    """A service that keeps what it is sent as it is sent."""
-    return serve(phi="keep")
+    """A service that keeps what it is sent as it is sent, and nothing beside it."""
+    return serve(phi="keep", audit="off")
 
 
 @pytest.fixture(params=ROOTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ _VALUES = {
     "composite": "a$b",
 }
 _RELEASES = {"/r4": "R4", "/r5": "R5"}
+
+
+@pytest.fixture
+def client(serve: Callable[..., Client]) -> Client:
+    """A service that writes down everything that happens."""
+    return serve(phi="keep", audit="all")
 
 
 def statement(fhir: Fhir) -> dict[str, Any]:
@@ -54,14 +61,13 @@ def test_every_interaction_of_a_type_works(fhir: Fhir, kind: str) -> None:
     if kind == "AuditEvent":
         assert codes == {"read", "vread", "history-instance", "history-type", "search-type"}
         assert told["conditionalDelete"] == "not-supported"
+        fhir.put("/Patient/x", sample("Patient", id="x"))
         client.app.state.security.audit.flush()
-        found = fhir.get("/AuditEvent").json().get("entry", [])
-        assert fhir.get("/AuditEvent/_history").status_code == 200
-        for one in found[:1]:
-            address = f"/AuditEvent/{one['resource']['id']}"
-            assert fhir.get(address).status_code == 200
-            assert fhir.get(f"{address}/_history/1").status_code == 200
-            assert fhir.get(f"{address}/_history").status_code == 200
+        assert fhir.get("/AuditEvent/_history").json()["entry"]
+        found = fhir.get("/AuditEvent").json()["entry"][0]["resource"]
+        address = f"/AuditEvent/{found['id']}"
+        for path in (address, f"{address}/_history/1", f"{address}/_history"):
+            assert fhir.get(path).status_code == 200
         return
     content = sample(kind, fhir.root, id="x")
     condition = f"/{kind}?_id=x"

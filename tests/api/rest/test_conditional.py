@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.api.checks import issues
+from tests.api.client import Client
 from tests.api.rest.conftest import Fhir, sample
 
 _IDS = "http://example.org/ids"
@@ -74,3 +77,27 @@ def test_a_condition_is_never_left_out(fhir: Fhir, method: str, query: str, stat
     answer = fhir.send(method, f"/Patient{query}", body, media=media)
     assert answer.status_code == status, answer.text
     assert fhir.get("/Patient/x").headers["etag"] == 'W/"1"'
+
+
+@pytest.mark.parametrize("root", ["/r4", "/r5"])
+def test_conditions_find_what_the_phi_policy_has_pseudonymized(
+    serve: Callable[..., Client], root: str
+) -> None:
+    fhir = Fhir(serve(phi="hash"), root)
+    first = fhir.post("/Patient", sample("Patient"), If_None_Exist=_ONE)
+    assert (first.status_code, "p-1" in first.text) == (201, False)
+    again = fhir.post("/Patient", sample("Patient"), If_None_Exist=_ONE)
+    assert (again.status_code, again.json()) == (200, first.json())
+    pseudonym = first.json()["identifier"][0]
+    found = fhir.delete(f"/Patient?identifier={pseudonym['system']}|{pseudonym['value']}")
+    assert found.status_code == 204
+    task = sample("Task", identifier=[{"system": _IDS, "value": "t-1"}])
+    for status in (201, 200):
+        answer = fhir.post("/Task", task, If_None_Exist=f"identifier={_IDS}|t-1")
+        assert answer.status_code == status
+
+
+def test_without_identifiers_no_condition_rests_on_one(serve: Callable[..., Client]) -> None:
+    fhir = Fhir(serve(phi="drop"), "/r4")
+    answer = fhir.post("/Task", sample("Task"), If_None_Exist=f"identifier={_IDS}|t-1")
+    assert (answer.status_code, issues(answer.json())[0]["code"]) == (422, "business-rule")

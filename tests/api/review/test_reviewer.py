@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fhir.resources import get_fhir_model_class as r5_class
+from fhir.resources.R4B import get_fhir_model_class as r4_class
 
 from tests.api.checks import of_type
 from tests.api.client import Client
@@ -149,3 +151,25 @@ def test_a_conditional_update_is_a_verdict_too(
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "final"
+
+
+def test_the_worklist_is_valid_in_both_releases_and_brings_its_studies(
+    client: Client, contradicted: list[bytes]
+) -> None:
+    client.annotate(contradicted[0])
+    one = found(client, WORKLIST)[0]
+    put(client, {**one, "status": "corrected", "bodySite": coded(FOOT)})
+    pages = {
+        "Task?_include=Task:focus": {"Task", "ImagingStudy"},
+        "Observation?review=conflict,header-conflict&_include=Observation:derived-from": {
+            "Observation",
+            "ImagingStudy",
+        },
+        f"Provenance?target=Observation/{one['id']}": {"Provenance"},
+    }
+    for release, model in (("r4", r4_class), ("r5", r5_class)):
+        for page, kinds in pages.items():
+            bundle = client.get(f"/{release}/{page}").json()
+            model("Bundle").model_validate(bundle)
+            seen = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
+            assert seen == kinds, (release, page)

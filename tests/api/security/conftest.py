@@ -13,6 +13,7 @@ from tests.api.security.provider import Provider, running_provider
 TOKENS = """
 admin:all-secret
 viewer:view-secret:system/ImagingStudy.rs system/Patient.r
+editor:edit-secret:system/Observation.u
 annotator:make-secret:system/ImagingStudy.cruds system/Observation.cruds
 """
 

@@ -61,6 +61,18 @@ def test_scopes_decide_by_interaction_and_type(guarded: Client) -> None:
     assert guarded.get("/r4/CodeSystem/$lookup?code=1", headers=VIEWER).status_code != 403
 
 
+def test_an_update_that_creates_takes_the_scope_of_a_create(guarded: Client) -> None:
+    content = {"resourceType": "Observation", "id": "new", "status": "final", "code": {"text": "x"}}
+    fhir = {"content-type": "application/fhir+json"}
+    path = "/r4/Observation/new"
+    editor = bearer("edit-secret")
+    assert guarded.request("PUT", path, json=content, headers={**fhir, **editor}).status_code == 403
+    created = guarded.request("PUT", path, json=content, headers={**fhir, **ADMIN})
+    assert created.status_code == 201
+    changed = {**content, "status": "amended"}
+    assert guarded.request("PUT", path, json=changed, headers={**fhir, **editor}).status_code == 200
+
+
 def test_terminology_takes_scopes_when_it_is_told_to(
     serve: Callable[..., Client], token_file: Any
 ) -> None:
@@ -118,6 +130,9 @@ def test_a_token_of_the_provider_opens_what_its_scopes_say(
     assert client.get("/r4/ImagingStudy", headers=viewer).status_code == 200
     assert client.get("/r4/Observation", headers=viewer).status_code == 403
     assert client.get("/r4/ImagingStudy").status_code == 401
+    for root in ("/r4", "/r5"):
+        said = client.get(f"{root}/metadata").json()["rest"][0]["security"]["service"]
+        assert said[0]["coding"][0]["code"] == "SMART-on-FHIR"
     expired = client.get("/r4/ImagingStudy", headers=bearer(provider.token(exp=1)))
     assert expired.status_code == 401
     assert 'error="invalid_token"' in expired.headers["www-authenticate"]

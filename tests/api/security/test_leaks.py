@@ -159,7 +159,8 @@ def test_nothing_of_a_patient_is_where_it_should_not_be(
         "the document of the interface": client.get("/openapi.json").text,
     }
     events = [one.body for one in store.history("AuditEvent", None, 100_000).versions]
-    assert len(events) > 100
+    # Like requests of one batch are one event.
+    assert len(events) > 50
     if policy != "keep":
         found["AuditEvents"] = "\n".join(events)
     leaks = {

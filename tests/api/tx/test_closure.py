@@ -30,6 +30,8 @@ ARM, HAND, FINGER, FOOT = "53120007", "85562004", "7569003", "56459004"
 LEFT_HAND = "85151006"
 Entry = tuple[str, str, str]
 
+pytestmark = pytest.mark.databases
+
 
 def add(client: Client, *codes: str, name: str = "sites", root: str = "/r4") -> dict[str, Any]:
     body = request(*(coding("concept", SCT, code) for code in codes), name=name)

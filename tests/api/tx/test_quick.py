@@ -184,4 +184,4 @@ def test_an_address_has_a_limit(site: Client) -> None:
     assert kept.status_code == 200, kept.text
     refused = site.get(f"{LOOKUP}?{query}{'x' * MAX_QUERY_BYTES}")
     assert refused.status_code == 414
-    assert issues(checked(refused.json()))[0]["code"] == "too-costly"
+    assert issues(checked(refused.json()))[0]["code"] == "too-long"

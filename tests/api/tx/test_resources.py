@@ -21,6 +21,8 @@ from tests.api.tx.asking import IRMA, SCT, all_values, value
 LOCAL = "http://hospital.example/CodeSystem/rooms"
 VIEWS = "http://hospital.example/ValueSet/hands"
 
+pytestmark = pytest.mark.databases
+
 
 def code_system(**more: Any) -> dict[str, Any]:
     return {
