@@ -19,6 +19,7 @@ from api.border import Border
 from api.deps import Service
 from api.errors import RequestError
 from api.fresh import FreshMappings
+from api.indexing.words import warm
 from api.jobs.service import Jobs
 from api.metrics import Metrics
 from api.operations import health
@@ -130,6 +131,7 @@ def create_app(
     )
     live.on_change(service.tx.replace)
     lifecycle = Lifecycle()
+    lifecycle.at_start(warm)
     lifecycle.at_stop(security.audit.close)
     jobs = Jobs(service, rendered)
     lifecycle.at_start(jobs.start)

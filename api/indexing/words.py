@@ -96,6 +96,11 @@ def labels() -> Mapping[str, tuple[str, ...]]:
     return {code: tuple(names) for code, names in found.items()}
 
 
+def warm() -> None:
+    """Read the names now: the first requests would do it all at once, each for itself."""
+    labels()
+
+
 def names_of(site: str, graph: BodyStructureGraph) -> Iterator[str]:
     """Yield what a body site is called: by the release, then by the vocabulary of headers.
 
