@@ -165,6 +165,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(sa.exc.OperationalError, _store_failed)
+    app.add_exception_handler(sa.exc.TimeoutError, _store_failed)
     review = Review(service.builder, lambda: service.terminology)
     writing = Writing(store, service.searcher, graph, review, service.guard)
     add_fhir(app, service, writing, security.gate.access)

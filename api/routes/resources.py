@@ -104,7 +104,7 @@ class ResourceRoutes:
             return Answer(outcome_of(error), status, headers)
         except ClientDisconnect:
             return Answer(outcome_of_status(400, GONE), 400)
-        except sa.exc.OperationalError as error:
+        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
             # The statement and its values may hold what a client sent: the type alone is logged.
             logger.error("the store failed: %s", type(error).__name__)
             return Answer(outcome("error", "transient", STORE_FAILED), 503)

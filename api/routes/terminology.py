@@ -93,7 +93,7 @@ class TerminologyRoutes:
             answer = Answer(outcome_of(error), status_of(error))
         except ClientDisconnect:
             answer = Answer(outcome_of_status(400, GONE), 400)
-        except sa.exc.OperationalError as error:
+        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
             # The statement and its values may hold what a client sent: the type alone is logged.
             logger.error("the store failed: %s", type(error).__name__)
             answer = Answer(outcome("error", "transient", STORE_FAILED), 503)

@@ -13,7 +13,7 @@ from api.errors import RequestError
 
 # What a process keeps open to PostgreSQL, and how many more it opens when all of them are busy.
 CONNECTIONS: Final = 8
-_MORE_CONNECTIONS: Final = 16
+MORE_CONNECTIONS: Final = 16
 _SECONDS_FOR_A_CONNECTION: Final = 30
 # A statement that takes longer is of no use to the client that waits for it; a writer that waits
 # longer for another one is stuck; a transaction that idles longer was forgotten by its process.
@@ -81,7 +81,7 @@ def _open_postgresql(url: sa.URL, connections: int) -> sa.Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=connections,
-        max_overflow=_MORE_CONNECTIONS,
+        max_overflow=MORE_CONNECTIONS,
         pool_timeout=_SECONDS_FOR_A_CONNECTION,
     )
 

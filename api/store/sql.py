@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from api.errors import RequestError
 from api.records import HistoryPage, Page, Position, Query, Resource, Stored
 from api.store import query as _query
-from api.store.engine import CONNECTIONS, open_engine
+from api.store.engine import CONNECTIONS, MORE_CONNECTIONS, open_engine
 from api.store.history import Cursor, history, read_version
 from api.store.indexes import ValueIds
 from api.store.query import Total
@@ -64,6 +65,9 @@ class SqlStore:
         self._value_ids: ValueIds = {}
         sqlite = self._engine.dialect.name == "sqlite"
         self._turns = Turns(self._engine, self._value_ids) if sqlite else None
+        # A writer holds a connection and may read over a second one meanwhile: with more writers
+        # than half of the connections, all would wait for each other.
+        self._writers = threading.BoundedSemaphore(max(1, (connections + MORE_CONNECTIONS) // 2))
         try:
             upgrade(self._engine)
             self._salt = bytes.fromhex(self._set_once("salt", os.urandom(_SALT_BYTES).hex()))
@@ -205,7 +209,7 @@ class SqlStore:
             with self._turns.transaction() as transaction:
                 yield transaction
             return
-        with self._engine.begin() as connection:
+        with self._writers, self._engine.begin() as connection:
             transaction = Transaction(connection, self._value_ids)
             yield transaction
             transaction.finish()

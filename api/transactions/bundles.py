@@ -96,7 +96,7 @@ class Bundles:
             return answered(self._requests.answer(one, who), head=head)
         except BodySiteError as error:
             return _failed(status_of(error), outcome_of(error))
-        except sa.exc.OperationalError as error:
+        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
             # The statement and its values may hold what a client sent: the type alone is logged.
             logger.error("the store failed: %s", type(error).__name__)
             return _failed(503, outcome("error", "transient", STORE_FAILED))
