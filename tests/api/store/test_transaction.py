@@ -291,3 +291,27 @@ def test_the_same_new_resource_from_several_writers_is_stored_once(store: SqlSto
     assert device is not None
     assert (study.version_id, device.version_id) == (20, 1)
     assert len(json.loads(study.body)["value"].split("|")) == 20
+
+
+def test_writers_that_read_meanwhile_leave_each_other_connections(store: SqlStore) -> None:
+    store.put([patient("a")])
+    begun = threading.Barrier(40)
+    problems: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            begun.wait(30)
+            with store.transaction() as one:
+                one.put(Resource("Patient", f"q{number}", {"name": "b"}, ()))
+                # Over a connection of its own.
+                assert store.read("Patient", "p1") is not None
+        except BaseException as error:  # noqa: BLE001
+            problems.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(40)]
+    for one in writers:
+        one.start()
+    for one in writers:
+        one.join(60)
+    assert problems == []
+    assert all(store.read("Patient", f"q{number}") for number in range(40))
