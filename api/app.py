@@ -8,7 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -28,7 +27,6 @@ from api.operations.lifecycle import Lifecycle
 from api.operations.observing import Observed, RouteSeen
 from api.operations.sampling import keep_sampling
 from api.operations.scrape import MetricsGate
-from api.outcome import outcome
 from api.patients import Patients
 from api.phi import PhiGuard
 from api.rendering import rendered
@@ -45,7 +43,7 @@ from api.security.keys import pseudonym_key
 from api.security.setup import Security, add_outer
 from api.settings import Settings
 from api.store import ResourceStore
-from api.tx.dispatch import STORE_FAILED
+from api.store.failures import STORE_FAILURES, store_failed
 from api.tx.resources_store import ResourceLibrary
 from api.tx.service import TerminologyService
 from api.writing import Writing
@@ -164,8 +162,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(sa.exc.OperationalError, _store_failed)
-    app.add_exception_handler(sa.exc.TimeoutError, _store_failed)
+    for failure in STORE_FAILURES:
+        app.add_exception_handler(failure, _store_failed)
     review = Review(service.builder, lambda: service.terminology)
     writing = Writing(store, service.searcher, graph, review, service.guard)
     add_fhir(app, service, writing, security.gate.access)
@@ -252,9 +250,7 @@ async def _gone(_request: Request, _error: Exception) -> FhirResponse:
 
 
 async def _store_failed(_request: Request, error: Exception) -> FhirResponse:
-    # The statement and its values may hold identifiers: the type alone is logged.
-    logger.error("the store failed: %s", type(error).__name__)
-    return FhirResponse(outcome("error", "transient", STORE_FAILED), status_code=503)
+    return FhirResponse(store_failed(error), status_code=503)
 
 
 _STATUS_TEXT: Final = {

@@ -6,8 +6,6 @@ import re
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from api.records import TimeRange
-
 _PREFIX: Final = re.compile(r"(eq|ne|ge|gt|le|lt|sa|eb|ap)?(.*)", re.ASCII | re.DOTALL)
 _DATE: Final = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?"
@@ -86,30 +84,6 @@ def date_search(value: str, now: int) -> DateSearch:
         slack = max(abs(now - period.low), abs(now - period.high)) // 10
         period = Period(period.low - slack, period.high + slack)
     return DateSearch(prefix, period)
-
-
-def time_range(value: str) -> TimeRange:
-    """Return the bounds that a date with a prefix sets on instants.
-
-    Raises
-    ------
-    ValueError
-        `value` is no date with one of eq, ge, gt, le, lt, sa and eb.
-    """
-    prefix, (low, high) = date_search(value, 0)
-    match prefix:
-        case "eq":
-            return TimeRange(low, high)
-        case "ge":
-            return TimeRange(start=low)
-        case "gt" | "sa":
-            return TimeRange(start=high)
-        case "le":
-            return TimeRange(end=high)
-        case "lt" | "eb":
-            return TimeRange(end=low)
-        case _:
-            raise ValueError(value)
 
 
 def _end(low: int, start: datetime, match: re.Match[str]) -> int:

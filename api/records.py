@@ -110,14 +110,6 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeRange:
-    """Bounds on `lastUpdated` in microseconds since 1970: from `start` on, before `end`."""
-
-    start: int | None = None
-    end: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SortKey:
     """One key to sort by; what has no value comes last, whichever the direction.
 
@@ -133,7 +125,7 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to search: all criteria, times and conditions must hold; `ids` restricts to these ids.
+    """What to search: all criteria and conditions must hold; `ids` restricts to these ids.
 
     `types`, where there are any, are searched instead of `type`. Without `sort` the order is that
     of first storing, which no update changes.
@@ -141,7 +133,6 @@ class Query:
 
     type: str
     criteria: tuple[Criterion, ...] = ()
-    times: tuple[TimeRange, ...] = ()
     ids: tuple[str, ...] | None = None
     where: tuple[Condition, ...] = ()
     sort: tuple[SortKey, ...] = ()

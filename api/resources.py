@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 
 from api.bodystructures import body_structures
 from api.devices import Devices
-from api.extensions import EXAMINED_SITE
 from api.fhir import (
     ABSENT,
     DICOM_UID,
@@ -38,7 +37,7 @@ from api.observations import (
 )
 from api.phi import PSEUDONYM_SYSTEM, PhiPolicy
 from api.profiles import mii
-from api.profiles.names import STUDY
+from api.profiles.names import EXAMINED_SITE, STUDY
 from api.records import MACHINE, PERSON, Origin, Resource, Stored, Token
 from api.review.studies import overlaid_study
 from api.review.tasks import review_task, task_id

@@ -21,6 +21,7 @@ from api.errors import RequestError, place_of
 from api.jobs.queue import MAX_TAKEOVERS, TAKEOVERS, JobQueue, Lease, LeaseLostError
 from api.jobs.records import Job, Part, State
 from api.outcome import outcome_of, status_of
+from api.store.failures import STORE_FAILURES
 from terminology.errors import BodySiteError
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ class JobRunner:
         except _StoppingError:
             self._hand_back(lease)
             return
-        except sa.exc.OperationalError as error:
+        except STORE_FAILURES as error:
             # The statement and its values may hold identifiers: the type alone is logged.
             logger.error("job %s: the store failed: %s", job.id, type(error).__name__)
             self._hand_back(lease, _SECONDS_TO_RETRY)
@@ -205,7 +206,7 @@ class JobRunner:
             return Ending(State.CANCELLED)
         except BodySiteError as error:
             return _failed(error)
-        except (LeaseLostError, _StoppingError, sa.exc.OperationalError):
+        except (LeaseLostError, _StoppingError, *STORE_FAILURES):
             raise
         except Exception as error:  # noqa: BLE001 (a fault of ours in one job must not end the thread)
             logger.error(
@@ -214,7 +215,7 @@ class JobRunner:
             return _failed(_fault(job))
 
     def _hand_back(self, lease: Lease, seconds: float = 0.0) -> None:
-        with contextlib.suppress(LeaseLostError, sa.exc.OperationalError):
+        with contextlib.suppress(LeaseLostError, *STORE_FAILURES):
             self._queue.hand_back(lease, seconds=seconds)
 
     def _renew(self, lease: Lease, task: Task, ended: threading.Event) -> None:

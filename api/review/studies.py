@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from api import codes
-from api.extensions import EXAMINED_SITE
+from api.profiles.names import EXAMINED_SITE
 from api.review.completing import completed
 from api.review.statement import SERIES_UID
 from api.review.verdicts import settling_id

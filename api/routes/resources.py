@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.deps import read_body
 from api.errors import LimitError
 from api.negotiation import FORM, JSON_PATCH, JSON_TYPES, check_sent
-from api.outcome import outcome, outcome_of, outcome_of_status, status_of
+from api.outcome import outcome_of, outcome_of_status, status_of
 from api.responses import FHIR_JSON
 from api.rest.content import dump, loads
 from api.rest.dispatch import ResourceDispatcher
@@ -30,9 +29,9 @@ from api.rest.published import PUBLISHED
 from api.routes.terminology import GONE, MAX_QUERY_BYTES
 from api.security.actor import Actor, actor_in
 from api.security.audit import note
+from api.store.failures import STORE_FAILURES, store_failed
 from api.transactions.bundles import Bundles
 from api.tx.answers import Answer, Asked
-from api.tx.dispatch import STORE_FAILED
 from api.tx.resources_store import ROOTS
 from terminology.errors import BodySiteError
 
@@ -104,10 +103,8 @@ class ResourceRoutes:
             return Answer(outcome_of(error), status, headers)
         except ClientDisconnect:
             return Answer(outcome_of_status(400, GONE), 400)
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-            # The statement and its values may hold what a client sent: the type alone is logged.
-            logger.error("the store failed: %s", type(error).__name__)
-            return Answer(outcome("error", "transient", STORE_FAILED), 503)
+        except STORE_FAILURES as error:
+            return Answer(store_failed(error), 503)
 
     async def _answer(
         self, scope: Scope, receive: Receive, release: str, path: tuple[str, ...]

@@ -18,17 +18,17 @@ from urllib.parse import parse_qsl
 
 import anyio
 import anyio.to_thread
-import sqlalchemy as sa
 from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import read_body
 from api.errors import LimitError, RequestError
-from api.outcome import outcome, outcome_of, outcome_of_status, status_of
+from api.outcome import outcome_of, outcome_of_status, status_of
 from api.responses import FHIR_JSON
+from api.store.failures import STORE_FAILURES, store_failed
 from api.tx.answers import Answer, Asked
-from api.tx.dispatch import STORE_FAILED, Dispatcher
+from api.tx.dispatch import Dispatcher
 from api.tx.operations import OPERATIONS
 from api.tx.quick import MAX_BYTES
 from api.tx.resources_store import ROOTS, TYPES
@@ -93,10 +93,8 @@ class TerminologyRoutes:
             answer = Answer(outcome_of(error), status_of(error))
         except ClientDisconnect:
             answer = Answer(outcome_of_status(400, GONE), 400)
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-            # The statement and its values may hold what a client sent: the type alone is logged.
-            logger.error("the store failed: %s", type(error).__name__)
-            answer = Answer(outcome("error", "transient", STORE_FAILED), 503)
+        except STORE_FAILURES as error:
+            answer = Answer(store_failed(error), 503)
         await _send(answer, send, pretty=pretty)
 
     def _is_ours(self, scope: Scope, path: tuple[str, ...]) -> bool:

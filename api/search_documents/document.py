@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from api.codes import ANNOTATION, LOINC
-from api.extensions import EXAMINED_SITE
 from api.jobs.snapshot import Past
+from api.profiles.names import EXAMINED_SITE
 from api.search_documents.names import SiteNames
 from api.store.rows import instant
 from terminology.concept import DICOM, SNOMED, Laterality
 from terminology.errors import IdentifierError, UnknownConceptError
 
-DEFAULT_INDEX: Final = "bodysite-studies"
 _STUDY_UID: Final = "urn:dicom:uid"
 _OID: Final = "urn:oid:"
 _NOT_SAID: Final = frozenset({"entered-in-error", "cancelled"})

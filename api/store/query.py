@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from api.records import Criterion, Page, Position, Query, SortKey, Stored, TimeRange
+from api.records import Criterion, Page, Position, Query, SortKey, Stored
 from api.store import clauses
 from api.store.clauses import Clauses, Rid, among
-from api.store.conditions import AllOf, AnyOf, Condition, Identified, Updated, Worded
+from api.store.conditions import AllOf, AnyOf, Condition, Identified, Worded
 from api.store.counting import distinct_resources
 from api.store.rows import STORED_COLUMNS, stored_of
 from api.store.schema import date as _date
@@ -133,7 +133,6 @@ class _Asked:
             resolve(one, query.kinds, few)
             for one in (
                 *query.criteria,
-                *(_updated(times) for times in query.times),
                 *(() if query.ids is None else (Identified(query.ids),)),
                 *query.where,
             )
@@ -299,11 +298,6 @@ class _Asked:
         self, conditions: Sequence[Condition], rid: Rid, *, own: bool
     ) -> list[sa.ColumnElement[bool]]:
         return [self._clauses.of(one, rid, self._kinds, own=own) for one in conditions]
-
-
-def _updated(times: TimeRange) -> Condition:
-    start = -_EVER if times.start is None else times.start
-    return Updated("eq", start, _EVER if times.end is None else times.end)
 
 
 def _flat(conditions: Any) -> list[Condition]:

@@ -7,17 +7,15 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from api.errors import LimitError, RequestError, place_of
-from api.outcome import outcome, outcome_of, outcome_of_status, status_of
+from api.outcome import outcome_of, outcome_of_status, status_of
 from api.rest.content import parse_json
 from api.security.actor import Actor
+from api.store.failures import STORE_FAILURES, store_failed
 from api.transactions.entries import answered, asked_of, entries_of
 from api.transactions.requests import Requests
 from api.transactions.transaction import Transactions
 from api.tx.answers import Answer, Asked
-from api.tx.dispatch import STORE_FAILED
 from terminology.errors import BodySiteError
 
 logger = logging.getLogger(__name__)
@@ -96,10 +94,8 @@ class Bundles:
             return answered(self._requests.answer(one, who), head=head)
         except BodySiteError as error:
             return _failed(status_of(error), outcome_of(error))
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-            # The statement and its values may hold what a client sent: the type alone is logged.
-            logger.error("the store failed: %s", type(error).__name__)
-            return _failed(503, outcome("error", "transient", STORE_FAILED))
+        except STORE_FAILURES as error:
+            return _failed(503, store_failed(error))
         except Exception as error:  # noqa: BLE001
             logger.error("unexpected %s at %s", type(error).__name__, place_of(error))
             return _failed(500, outcome_of_status(500, _UNEXPECTED))

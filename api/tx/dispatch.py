@@ -26,9 +26,6 @@ from api.tx.service import TerminologyService
 from terminology.errors import BodySiteError
 
 Json = dict[str, Any]
-STORE_FAILED: Final = (
-    "The store does not answer. Try again later; what is sent twice is stored once."
-)
 _TOO_COSTLY: Final = "x-too-costly-threshold"
 
 

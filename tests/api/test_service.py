@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
-from api.extensions import EXAMINED_SITE
+from api.profiles.names import EXAMINED_SITE
 from api.settings import Settings
 from api.store import SqlStore
 from terminology.library import Terminology

@@ -111,7 +111,8 @@ def test_bad_rows_change_no_answer_and_are_reported(live, decide, clock, tmp_pat
         for _ in range(3):
             clock.tick()
             assert live.current() is good
-    assert len(caplog.records) == 1
+    # The whole suite is one process: other parts of it may log at any time.
+    assert len([one for one in caplog.records if one.name == "terminology.live"]) == 1
     assert "check digit" in live.state.problem[0]
     assert live.state.as_dict()["problem"]
     path.write_text(text, "utf-8")

@@ -48,7 +48,7 @@ def test_settings_of_connections_are_those_of_the_code() -> None:
     for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
         seconds = engines._ON_POSTGRESQL[name].removesuffix("s")
         assert f"`{name}` {seconds} s" in _PAGE
-    more = engines._MORE_CONNECTIONS
+    more = engines.MORE_CONNECTIONS
     assert f"keeps {engines.CONNECTIONS} connections open and opens {more} more" in _PAGE
     assert f"wants {engines.CONNECTIONS + more} for each" in _PAGE
 
