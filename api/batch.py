@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from api.devices import model_of
 from api.outcome import outcome, outcome_of
 from api.records import Resource, Stored
 from api.resources import ANNOTATION, ResourceBuilder, picture_id, study_id
-from api.store import ResourceStore
+from api.store import ResourceStore, StudyUpdate
 from classifier.fusion import NO_MODEL
 from terminology.annotation import BodySiteAnnotation
 
@@ -58,26 +58,25 @@ def stored_studies(
         Study Instance UID → the resources of the study as they are now, with what earlier
         batches put into it. Some are shared with other studies: see `once`.
     """
-    studies: dict[str, list[Entry]] = {}
-    for uid, results in batch.studies.items():
-        latest = {_sop_instance_uid(result.annotation): result.annotation for result in results}
-        bodies = {sop: ANNOTATION.dump_json(one).decode() for sop, one in latest.items()}
-        # What was just written need not be read.
-        at_hand = {body: latest[sop] for sop, body in bodies.items()}
+    stored = store.update_studies(_update(uid, of, builder) for uid, of in batch.studies.items())
+    return {
+        uid: [Entry(one.body, f"{base}/{one.type}/{one.id}") for one in resources]
+        for uid, resources in zip(batch.studies, stored, strict=True)
+    }
 
-        def build(
-            known: Sequence[str],
-            verdicts: Sequence[Stored],
-            at_hand: Mapping[str, BodySiteAnnotation] = at_hand,
-        ) -> list[Resource]:
-            annotations = [at_hand.get(body) or ANNOTATION.validate_json(body) for body in known]
-            return builder.study(annotations, verdicts)
 
-        studies[uid] = [
-            Entry(stored.body, f"{base}/{stored.type}/{stored.id}")
-            for stored in store.update_study(study_id(uid), bodies, build)
-        ]
-    return studies
+def _update(uid: str, results: Iterable[Annotated], builder: ResourceBuilder) -> StudyUpdate:
+    """Return what comes to a study."""
+    latest = {_sop_instance_uid(result.annotation): result.annotation for result in results}
+    bodies = {sop: ANNOTATION.dump_json(one).decode() for sop, one in latest.items()}
+    # What was just written need not be read.
+    at_hand = {body: latest[sop] for sop, body in bodies.items()}
+
+    def build(known: Sequence[str], verdicts: Sequence[Stored]) -> list[Resource]:
+        annotations = [at_hand.get(body) or ANNOTATION.validate_json(body) for body in known]
+        return builder.study(annotations, verdicts)
+
+    return StudyUpdate(study_id(uid), bodies, build)
 
 
 def stored_pictures(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -43,6 +43,7 @@ _TEXT: Final = re.compile(
 )
 _INT32: Final = 2**31
 _MAX_SHAPES: Final = 1024
+_SHORT: Final = 100
 # Shapes of resources that fhir.resources has found to be right.
 _right: set[tuple[str, object]] = set()
 
@@ -109,10 +110,14 @@ def shape_of(value: Any) -> object:
     other stands for itself, so that it passes only where the very same was checked in its place.
     """
     if isinstance(value, str):
-        found = _TEXT.fullmatch(value)
-        return value if found is None else (found.lastgroup,)
+        return _kind_of(value)
     if isinstance(value, dict):
-        return tuple((key, shape_of(child)) for key, child in value.items())
+        return tuple(
+            [
+                (key, _kind_of(child) if isinstance(child, str) else shape_of(child))
+                for key, child in value.items()
+            ]
+        )
     if isinstance(value, list):
         return ("[]", frozenset(map(shape_of, value)))
     if isinstance(value, bool):
@@ -123,6 +128,20 @@ def shape_of(value: Any) -> object:
         return float
     # Something that JSON does not have, or has seldom: nothing but itself is like it.
     return type(value), repr(value)
+
+
+def _kind_of(text: str) -> object:
+    """Return the kind of a string, or itself where it is of none."""
+    return _kind_of_short(text) if len(text) <= _SHORT else _classified(text)
+
+
+def _classified(text: str) -> object:
+    found = _TEXT.fullmatch(text)
+    return text if found is None else (found.lastgroup,)
+
+
+# Most are the same few codes, displays and addresses.
+_kind_of_short: Final = lru_cache(maxsize=8192)(_classified)
 
 
 def without_empty(content: Mapping[str, Any]) -> dict[str, Any]:

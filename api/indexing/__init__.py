@@ -6,14 +6,13 @@ in its R4 form, and `api.search` asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
 from api.indexing.parameter import R4, R5, Parameter
-from api.indexing.paths import elements, first_of
+from api.indexing.paths import followed, is_name, listed, steps_of
 from api.indexing.sites import SPECIAL, Extract
 from api.indexing.tables import COMMON, PARAMETERS, parameters_of
 from api.indexing.values import Index, index_of
@@ -48,12 +47,17 @@ def indexed(
     found: list[Index] = list(extra)
     for parameter, special in plan.special:
         found += special(parameter, content, graph)
-    for parameter, path, first in plan.plain:
-        # Most resources have few of the elements that they may be searched by.
-        if first is None or first in content:
-            for value in elements(content, path):
+    # Most resources have few of the elements that they may be searched by.
+    for name, element in content.items():
+        values: Sequence[Any] = ()
+        for parameter, steps in plan.named.get(name, ()):
+            values = values or listed(element)
+            for value in followed(values, steps):
                 found += index_of(parameter, value)
-    tokens = tuple(sorted({one for one in found if isinstance(one, Token)}, key=_token_order))
+    for parameter, steps in plan.other:
+        for value in followed((content,), steps):
+            found += index_of(parameter, value)
+    tokens = tuple(sorted({one for one in found if isinstance(one, Token)}))
     sites = [one.code for one in tokens if one.param in plan.sited and one.system == SNOMED]
     return Resource(
         kind,
@@ -69,7 +73,7 @@ def indexed(
     )
 
 
-_token_order: Final = attrgetter("param", "system", "code")
+_Places = tuple[tuple[Parameter, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +82,36 @@ class _Plan:
 
     Attributes
     ----------
-    plain
-        Parameter, one of its paths, and the element that the path begins with, where it is one.
+    named
+        Element of the resource → the parameters that it is found by, each with the steps of a path
+        behind that element.
+    other
+        Parameters with the steps of a path that begins with no name of an element.
     sited
         Names of parameters whose values are body sites.
     """
 
     special: tuple[tuple[Parameter, Extract], ...]
-    plain: tuple[tuple[Parameter, str, str | None], ...]
+    named: Mapping[str, _Places]
+    other: _Places
     sited: frozenset[str]
 
 
 @cache
 def _plan_of(kind: str) -> _Plan:
-    special, plain = [], []
+    special = []
+    named: dict[str, _Places] = {}
+    other: _Places = ()
     for parameter in (*COMMON, *PARAMETERS[kind]):
         extract = SPECIAL.get((kind, parameter.name))
         if extract is not None:
             special.append((parameter, extract))
         # The parts of a composite without an element are parameters of their own.
         elif parameter.name not in {"_id", "_lastUpdated"} and parameter.paths != ("",):
-            plain += [(parameter, path, first_of(path)) for path in parameter.paths]
+            for first, *steps in map(steps_of, parameter.paths):
+                if is_name(first):
+                    named[first] = (*named.get(first, ()), (parameter, tuple(steps)))
+                else:
+                    other += ((parameter, (first, *steps)),)
     sited = frozenset(one.name for one in PARAMETERS[kind] if one.body_site)
-    return _Plan(tuple(special), tuple(plain), sited)
+    return _Plan(tuple(special), named, other, sited)

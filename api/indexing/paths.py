@@ -20,29 +20,36 @@ _STEP: Final = re.compile(r"extension\(([^)]*)\)|([A-Za-z0-9_]+(?:\[x\])?)")
 
 def elements(content: Any, path: str) -> Sequence[Any]:
     """Return every value at `path`, in the order of the resource; none of them is a list."""
-    found: Sequence[Any] = (content,)
-    for step in _steps(path):
-        if not found:
-            return found
-        found = _taken(found, step)
-    return found
+    return followed((content,), steps_of(path))
 
 
-def first_of(path: str) -> str | None:
-    """Return the element that a path begins with, `None` where it is not one of a fixed name."""
-    first = _steps(path)[0]
-    if first.startswith("("):
-        return "extension"
-    return None if first.endswith("[x]") else first
+def followed(values: Sequence[Any], steps: Iterable[str]) -> Sequence[Any]:
+    """Return every value behind `values` at some steps of a path."""
+    for step in steps:
+        if not values:
+            break
+        values = _taken(values, step)
+    return values
 
 
 @cache
-def _steps(path: str) -> tuple[str, ...]:
+def steps_of(path: str) -> tuple[str, ...]:
+    """Return the steps of a path; one into an extension is its URL in parentheses."""
     return tuple(f"({extension})" if extension else name for extension, name in _STEP.findall(path))
+
+
+def is_name(step: str) -> bool:
+    """Return whether a step is the name of an element."""
+    return not step.startswith("(") and not step.endswith("[x]")
 
 
 def _taken(values: Iterable[Any], step: str) -> list[Any]:
     found: list[Any] = []
+    if is_name(step):
+        for value in values:
+            if isinstance(value, dict) and (child := value.get(step)) is not None:
+                found += listed(child)
+        return found
     for value in values:
         if isinstance(value, dict):
             found += _children(value, step)
@@ -55,21 +62,20 @@ def _children(value: dict[str, Any], step: str) -> Iterable[Any]:
         url = f"{_R5_ELEMENT}{url[3:]}" if url.startswith("r5:") else url
         return [
             one
-            for one in _each(value.get("extension"))
+            for one in listed(value.get("extension"))
             if isinstance(one, dict) and one.get("url") == url
         ]
-    if step.endswith("[x]"):
-        start = step[:-3]
-        return [
-            one
-            for name, child in value.items()
-            if name.startswith(start) and name[len(start) : len(start) + 1].isupper()
-            for one in _each(child)
-        ]
-    return _each(value.get(step))
+    start = step[:-3]
+    return [
+        one
+        for name, child in value.items()
+        if name.startswith(start) and name[len(start) : len(start) + 1].isupper()
+        for one in listed(child)
+    ]
 
 
-def _each(value: Any) -> Sequence[Any]:
+def listed(value: Any) -> Sequence[Any]:
+    """Return the values of an element, of which a resource may have one or several."""
     if isinstance(value, list):
         return [one for one in value if one is not None]
     return () if value is None else (value,)

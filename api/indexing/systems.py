@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from terminology.concept import SNOMED
@@ -9,6 +10,7 @@ from terminology.concept import SNOMED
 _ALIASES: Final = frozenset({"sct", "snomedct", "urn:oid:2.16.840.1.113883.6.96"})
 
 
+@lru_cache(maxsize=1024)
 def is_snomed(system: str) -> bool:
     """Return whether `system` names SNOMED CT, by itself or one of its editions."""
     lower = system.lower()

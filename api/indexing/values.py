@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from api.dates import period_of
@@ -13,6 +13,8 @@ from api.indexing.systems import is_snomed
 from api.records import Amount, DateRange, Text, Token
 from terminology.concept import SNOMED
 
+# The first is what nearly all are, and quick to tell.
+_OBJECT: Final = (dict, Mapping)
 Index = Token | DateRange | Text | Amount
 DICOM_UID: Final = "urn:dicom:uid"
 # FHIR R4, 2.3.0.1 and 2.1.0.5: a reference to a resource, maybe to a version of it.
@@ -28,47 +30,32 @@ _PARTS: Final = (
 )  # fmt: skip
 
 
-def index_of(parameter: Parameter, value: Any) -> Iterator[Index]:
-    """Yield what `value`, an element of `parameter`, is found by."""
-    match parameter.type:
-        case "token":
-            yield from _token(parameter, value)
-        case "reference":
-            yield from _reference(parameter, value)
-        case "date":
-            yield from _date(parameter.name, value)
-        case "string":
-            yield from (Text(parameter.name, text) for text in strings_of(value))
-        case "quantity":
-            yield from amounts_of(parameter.name, value)
-        case "uri":
-            if isinstance(value, str) and value:
-                yield Token(parameter.name, "", value)
-        case "composite":
-            yield from _composite(parameter, value)
+def index_of(parameter: Parameter, value: Any) -> Iterable[Index]:
+    """Return what `value`, an element of `parameter`, is found by."""
+    return _BY_TYPE[parameter.type](parameter, value)
 
 
-def codes_of(value: Any, implied: str = "") -> Iterator[tuple[str, str]]:
-    """Yield system and code of whatever a token parameter may look at, "" for no system."""
+def codes_of(value: Any, implied: str = "") -> Sequence[tuple[str, str]]:
+    """Return system and code of whatever a token parameter may look at, "" for no system."""
     if isinstance(value, bool):
-        yield "", "true" if value else "false"
-    elif isinstance(value, str):
-        if value:
-            yield implied, value
-    elif not isinstance(value, Mapping):
-        return
-    elif "coding" in value:
-        for coding in value["coding"]:
-            yield from codes_of(coding)
-    elif isinstance(value.get("code"), str) and "value" not in value:
-        yield _system(value), value["code"]
-    elif isinstance(value.get("value"), str):
-        yield str(value.get("system") or ""), value["value"]
+        return [("", "true" if value else "false")]
+    if isinstance(value, str):
+        return [(implied, value)] if value else ()
+    if not isinstance(value, _OBJECT):
+        return ()
+    if "coding" in value:
+        return [pair for coding in value["coding"] for pair in codes_of(coding)]
+    code, other = value.get("code"), value.get("value")
+    if isinstance(code, str) and "value" not in value:
+        return [(_system(value), code)]
+    if isinstance(other, str):
+        return [(str(value.get("system") or ""), other)]
+    return ()
 
 
 def displays_of(value: Any) -> Iterator[str]:
     """Yield the words that come with a code (FHIR R4, 3.1.1.4.10, ``:text``)."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECT):
         return
     for coding in value.get("coding", ()):
         yield from displays_of(coding)
@@ -85,7 +72,7 @@ def strings_of(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         if value:
             yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, _OBJECT):
         for part in _PARTS:
             found = value.get(part)
             yield from (one for one in _listed(found) if isinstance(one, str) and one)
@@ -93,7 +80,7 @@ def strings_of(value: Any) -> Iterator[str]:
 
 def amounts_of(name: str, value: Any) -> Iterator[Amount]:
     """Yield a Quantity by its code and by its unit, where that is written otherwise."""
-    if not isinstance(value, Mapping) or isinstance(value.get("value"), bool):
+    if not isinstance(value, _OBJECT) or isinstance(value.get("value"), bool):
         return
     try:
         number = float(value["value"])
@@ -133,31 +120,36 @@ def target_of(reference: str) -> Target:
     return Target(match["base"] or "", match["type"], match["id"])
 
 
-def _token(parameter: Parameter, value: Any) -> Iterator[Index]:
+def _token(parameter: Parameter, value: Any) -> Iterable[Index]:
     name = parameter.name
     if name in {"email", "phone"} and (
-        not isinstance(value, Mapping) or value.get("system") != name
+        not isinstance(value, _OBJECT) or value.get("system") != name
     ):
-        return
-    for system, code in codes_of(value, parameter.system):
-        if parameter.uid:
-            yield Token(name, DICOM_UID, f"urn:oid:{code.removeprefix('urn:oid:')}")
-        else:
-            yield Token(name, system, code)
-    if name == "identifier" and isinstance(value, Mapping):
+        return ()
+    codes = codes_of(value, parameter.system)
+    found: list[Index] = []
+    if parameter.uid:
+        found += (
+            Token(name, DICOM_UID, f"urn:oid:{code.removeprefix('urn:oid:')}") for _, code in codes
+        )
+    else:
+        found += (Token(name, system, code) for system, code in codes)
+    if not isinstance(value, _OBJECT):
+        return found
+    if name == "identifier":
         for system, code in codes_of(value.get("type")):
             # FHIR R4, 3.1.1.4.10: identifier:of-type=system|code|value
-            yield Token(f"{name}:of-type", f"{system}|{code}", str(value.get("value", "")))
+            found.append(Token(f"{name}:of-type", f"{system}|{code}", str(value.get("value", ""))))
     if not parameter.quiet:
-        for text in dict.fromkeys(displays_of(value)):
-            yield Text(f"{name}:text", text)
+        found += (Text(f"{name}:text", text) for text in dict.fromkeys(displays_of(value)))
+    return found
 
 
 def _reference(parameter: Parameter, value: Any) -> Iterator[Index]:
     name = parameter.name
     if isinstance(value, str):
         value = {"reference": value}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECT):
         return
     address = value.get("reference")
     target = target_of(address) if isinstance(address, str) and address else None
@@ -172,14 +164,15 @@ def _reference(parameter: Parameter, value: Any) -> Iterator[Index]:
         yield Token(f"{name}:identifier", str(identifier.get("system") or ""), identifier["value"])
 
 
-def _date(name: str, value: Any) -> Iterator[DateRange]:
+def _date(parameter: Parameter, value: Any) -> Iterator[Index]:
+    name = parameter.name
     if isinstance(value, str):
         try:
             period = period_of(value)
         except ValueError:
             return
         yield DateRange(name, period.low, period.high)
-    elif isinstance(value, Mapping) and ("start" in value or "end" in value):
+    elif isinstance(value, _OBJECT) and ("start" in value or "end" in value):
         try:
             low = period_of(value["start"]).low if "start" in value else None
             high = period_of(value["end"]).high if "end" in value else None
@@ -188,9 +181,21 @@ def _date(name: str, value: Any) -> Iterator[DateRange]:
         yield DateRange(name, low, high)
 
 
+def _string(parameter: Parameter, value: Any) -> Iterator[Index]:
+    return (Text(parameter.name, text) for text in strings_of(value))
+
+
+def _quantity(parameter: Parameter, value: Any) -> Iterator[Index]:
+    return amounts_of(parameter.name, value)
+
+
+def _uri(parameter: Parameter, value: Any) -> Iterable[Index]:
+    return [Token(parameter.name, "", value)] if isinstance(value, str) and value else ()
+
+
 def _composite(parameter: Parameter, value: Any) -> Iterator[Index]:
     """Yield both parts of a composite together, so that they are found in one element only."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECT):
         return
     first, second = parameter.parts
     for path in first.paths:
@@ -205,6 +210,18 @@ def _composite(parameter: Parameter, value: Any) -> Iterator[Index]:
                             Token(parameter.name, named, f"{there}|{code_there}")
                             for there, code_there in codes_of(one)
                         )
+
+
+# Type of search parameter → what an element is found by.
+_BY_TYPE: Final[Mapping[str, Callable[[Parameter, Any], Iterable[Index]]]] = {
+    "token": _token,
+    "reference": _reference,
+    "date": _date,
+    "string": _string,
+    "quantity": _quantity,
+    "uri": _uri,
+    "composite": _composite,
+}
 
 
 def _system(coding: Mapping[str, Any]) -> str:

@@ -139,15 +139,18 @@ def _name_words(site: str, graph: BodyStructureGraph) -> tuple[str, ...]:
 
 def _strings(value: Any, found: list[str]) -> list[str]:
     """Add every string in `value` that is for people to `found`, and return that."""
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, child in value.items():
-            if key not in _SILENT or (key == "text" and isinstance(child, str)):
+            if isinstance(child, str):
+                if key not in _SILENT or key == "text":
+                    found.append(child)
+            elif key not in _SILENT:
                 _strings(child, found)
     elif isinstance(value, list):
         for child in value:
             _strings(child, found)
+    elif isinstance(value, str):
+        found.append(value)
     return found
 
 

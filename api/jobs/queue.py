@@ -22,6 +22,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from api.jobs.records import Job, Part, State
+from api.store.engine import writing
 from api.store.rows import now
 from api.store.schema import job as _job
 from api.store.schema import job_part as _part
@@ -315,10 +316,8 @@ class JobQueue:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with self._writing, self.engine.connect() as connection:
-            connection = connection.execution_options(bodysite_writes=True)
-            with connection.begin():
-                yield connection
+        with self._writing, writing(self.engine) as connection:
+            yield connection
 
 
 def _fenced(connection: sa.Connection, lease: Lease, values: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from api.store.engine import writing
 from api.store.rows import now
 from api.store.schema import resource as _resource
 from api.store.schema import version as _version
@@ -72,13 +73,11 @@ def cut(engine: sa.Engine, *, at_least: int, then: Callable[[], None] | None = N
     while now() < at_least + 2 * _MILLISECOND:
         time.sleep(0.001)
     if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            connection = connection.execution_options(bodysite_writes=True)
-            with connection.begin():
-                # Writers before have committed, writers after take a later time.
-                if then is not None:
-                    then()
-                return _before(now())
+        with writing(engine):
+            # Writers before have committed, writers after take a later time.
+            if then is not None:
+                then()
+            return _before(now())
     deadline = time.monotonic() + _SECONDS_TO_WAIT
     mark = _before(now())
     while True:

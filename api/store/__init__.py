@@ -6,6 +6,6 @@ searched by; what a body site is, it does not know.
 
 from api.store.protocol import ResourceStore
 from api.store.sql import SqlStore
-from api.store.transaction import Transaction, VersionConflictError
+from api.store.transaction import StudyUpdate, Transaction, VersionConflictError
 
-__all__ = ["ResourceStore", "SqlStore", "Transaction", "VersionConflictError"]
+__all__ = ["ResourceStore", "SqlStore", "StudyUpdate", "Transaction", "VersionConflictError"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from api.records import HistoryPage, Page, Position, Query, Resource, Stored
 from api.store.history import Cursor
 from api.store.query import Total
-from api.store.transaction import Build, Transaction
+from api.store.transaction import Build, StudyUpdate, Transaction
 
 Result = TypeVar("Result")
 
@@ -65,6 +65,9 @@ class ResourceStore(Protocol):
         self, study_id: str, instances: Mapping[str, str], build: Build
     ) -> list[Stored]:
         """Merge instance annotations into a study and rebuild its resources in one transaction."""
+
+    def update_studies(self, updates: Iterable[StudyUpdate]) -> list[list[Stored]]:
+        """Update studies as `update_study` does, each of them wholly or not at all."""
 
     def rebuild_study(self, study_id: str, build: Build) -> list[Stored]:
         """Build the resources of a study again from the annotations that it has."""

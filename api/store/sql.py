@@ -6,9 +6,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from itertools import islice
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from api.errors import RequestError
 from api.records import HistoryPage, Page, Position, Query, Resource, Stored
 from api.store import query as _query
+from api.store.ahead import built_ahead
 from api.store.engine import CONNECTIONS, MORE_CONNECTIONS, open_engine
 from api.store.history import Cursor, history, read_version
 from api.store.indexes import ValueIds
@@ -24,7 +26,8 @@ from api.store.rows import STORED_COLUMNS, stored_of
 from api.store.schema import resource as _resource
 from api.store.schema import setting as _setting
 from api.store.schema import value as _value
-from api.store.transaction import Build, Transaction
+from api.store.together import Together
+from api.store.transaction import Build, StudyUpdate, Transaction
 from api.store.turns import KNOWN_VALUES, Turns
 from api.store.upgrading import upgrade
 
@@ -33,6 +36,10 @@ Result = TypeVar("Result")
 _SALT_BYTES: Final = 32
 _ATTEMPTS: Final = 8
 _FIRST_PAUSE: Final = 0.01
+# How many studies are built before any of them is stored.
+_STUDIES_AT_ONCE: Final = 64
+# PostgreSQL has several writers at a time; more than these would wait for Python, not for it.
+_TOGETHER_AT_A_TIME: Final = 2
 # PostgreSQL, appendix A: serialization_failure, deadlock_detected.
 _IN_THE_WAY: Final = frozenset({"40001", "40P01"})
 
@@ -65,6 +72,10 @@ class SqlStore:
         self._value_ids: ValueIds = {}
         sqlite = self._engine.dialect.name == "sqlite"
         self._turns = Turns(self._engine, self._value_ids) if sqlite else None
+        self._together = Together(
+            lambda updates: self.run(lambda one: one.update_studies(updates)),
+            1 if sqlite else _TOGETHER_AT_A_TIME,
+        )
         # A writer holds a connection and may read over a second one meanwhile: with more writers
         # than half of the connections, all would wait for each other.
         self._writers = threading.BoundedSemaphore(max(1, (connections + MORE_CONNECTIONS) // 2))
@@ -245,7 +256,19 @@ class SqlStore:
         self, study_id: str, instances: Mapping[str, str], build: Build
     ) -> list[Stored]:
         """Merge instance annotations into a study and rebuild its resources in one transaction."""
-        return self.run(lambda one: one.update_study(study_id, instances, build))
+        (stored,) = self.update_studies([StudyUpdate(study_id, instances, build)])
+        return stored
+
+    def update_studies(self, updates: Iterable[StudyUpdate]) -> list[list[Stored]]:
+        """Update studies as `update_study` does, each of them wholly or not at all.
+
+        Where one fails, its error is raised; those before it are stored, and some behind it.
+        """
+        stored: list[list[Stored]] = []
+        remaining = iter(updates)
+        while some := list(islice(remaining, _STUDIES_AT_ONCE)):
+            stored += self._together.update(built_ahead(self._engine, some))
+        return stored
 
     def rebuild_study(self, study_id: str, build: Build) -> list[Stored]:
         """Build the resources of a study again from the annotations that it has."""

@@ -27,6 +27,27 @@ from api.store.schema import version as _version
 # All annotations of a study, ordered by UID, and what persons said of it → its resources.
 Build = Callable[[Sequence[str], Sequence[Stored]], Sequence[Resource]]
 
+
+@dataclass(frozen=True, slots=True)
+class StudyUpdate:
+    """Annotations that come to a study.
+
+    Attributes
+    ----------
+    study_id
+        The logical id of the study.
+    instances
+        SOP Instance UID → annotation as JSON; an instance seen before is replaced.
+    build
+        All annotations of the study, ordered by UID, and the resources of it that persons own
+        → the resources of the study.
+    """
+
+    study_id: str
+    instances: Mapping[str, str]
+    build: Build
+
+
 _OWN_META: Final = frozenset({"versionId", "lastUpdated"})
 _NOT_DIGESTED: Final = frozenset({"resourceType", "id", "meta"})
 _ROW: Final = sa.select(*STORED_COLUMNS, _resource.c.study_id, _resource.c.digest)
@@ -38,9 +59,9 @@ _LOCKED_ROW: Final = _ROW_BY_ID.with_for_update()
 _STUDY_OF: Final = sa.select(_resource.c.study_id).where(
     _resource.c.type == sa.bindparam("kind"), _resource.c.id == sa.bindparam("resource_id")
 )
-_ROWS_OF_STUDY: Final = _ROW.where(_resource.c.study_id == sa.bindparam("study")).order_by(
-    _resource.c.rid
-)
+_ROWS_OF_STUDIES: Final = _ROW.where(
+    _resource.c.study_id.in_(sa.bindparam("studies", expanding=True))
+).order_by(_resource.c.rid)
 _INSTANCES: Final = sa.select(_instance.c.sop_instance_uid, _instance.c.body).where(
     _instance.c.study_id == sa.bindparam("study")
 )
@@ -71,7 +92,7 @@ class _Statements:
     """Statements that SQLAlchemy spells by dialect: INSERT with ON CONFLICT."""
 
     def __init__(self, insert: Any) -> None:
-        self.study = insert(_study).on_conflict_do_nothing()
+        self.study = insert(_study).on_conflict_do_nothing().returning(_study.c.id)
         self.setting = insert(_setting).on_conflict_do_nothing()
         self.resource = insert(_resource).on_conflict_do_nothing().returning(_resource.c.rid)
         self.resources = self.resource.returning(_resource.c.type, _resource.c.id)
@@ -137,6 +158,30 @@ class _Change:
             self.origin,
             self.method,
         )
+
+
+# Type and id → what there is of a resource.
+_Keyed = dict[tuple[str, str], Stored]
+
+
+class _Study:
+    """A study whose resources are to be put: its rows, and what is built of its annotations."""
+
+    def __init__(
+        self,
+        study_id: str,
+        rows: Mapping[tuple[str, str], Any],
+        build: Build,
+        instances: Mapping[str, str],
+    ) -> None:
+        self.id: Final = study_id
+        self.rows: Final = rows
+        self.owned: Final = {
+            key: stored_of(row)
+            for key, row in rows.items()
+            if row.origin == PERSON and not row.deleted
+        }
+        self.built: Final = build(list(instances.values()), list(self.owned.values()))
 
 
 class Transaction:
@@ -272,40 +317,52 @@ class Transaction:
 
     # -- studies ------------------------------------------------------------------------------
 
-    def update_study(
-        self, study_id: str, instances: Mapping[str, str], build: Build
-    ) -> list[Stored]:
-        """Merge instance annotations into a study and rebuild its resources.
+    def update_studies(self, updates: Sequence[StudyUpdate]) -> list[list[Stored]]:
+        """Merge instance annotations into studies, and rebuild the resources of these.
+
+        Writers of the same study wait for each other.
 
         Parameters
         ----------
-        study_id
-            The logical id of the study; writers of the same study wait for each other.
-        instances
-            SOP Instance UID → annotation as JSON; an instance seen before is replaced.
-        build
-            All annotations of the study, ordered by UID, and the resources of it that persons own
-            → the resources of the study.
+        updates
+            What comes to each study; no study twice.
 
         Returns
         -------
-        list of Stored
-            The resources of the study as they are now, in the order of `build`. What a person owns
-            is as that person left it, unless `build` returns it as that person's; what `build` did
-            not name of it comes last. A Provenance is renewed only when another resource has
-            changed.
+        list of list of Stored
+            For each update, the resources of the study as they are now, in the order of `build`.
+            What a person owns is as that person left it, unless `build` returns it as that
+            person's; what `build` did not name of it comes last. A Provenance is renewed only when
+            another resource has changed.
         """
-        new = self.connection.execute(self._statements.study, {"id": study_id}).rowcount == 1
-        if not new:
-            self._lock_study(study_id)
-        if instances:
-            rows = [
-                {"study_id": study_id, "sop_instance_uid": uid, "body": body}
-                for uid, body in instances.items()
-            ]
+        # In one order for all: no two writers wait for each other's studies.
+        ids = sorted(one.study_id for one in updates)
+        rows: list[dict[str, Any]] = [{"id": one} for one in ids]
+        new = set(self.connection.scalars(self._statements.study, rows))
+        for study_id in ids:
+            if study_id not in new:
+                self._lock_study(study_id)
+        rows = [
+            {"study_id": one.study_id, "sop_instance_uid": uid, "body": body}
+            for one in updates
+            for uid, body in one.instances.items()
+        ]
+        if rows:
             self.connection.execute(self._statements.instance, rows)
-        known = dict(sorted(instances.items())) if new else self.instances(study_id)
-        return self._put_study(study_id, build, known, revive=True, new=new)
+        of_studies = self._rows_of(ids)
+        studies = {}
+        for one in updates:
+            is_new = one.study_id in new
+            known = dict(sorted(one.instances.items())) if is_new else self.instances(one.study_id)
+            studies[one.study_id] = _Study(one.study_id, of_studies[one.study_id], one.build, known)
+        first = [one for one in studies.values() if one.id in new and not one.rows]
+        created = self._create(
+            [(made, study.id) for study in first for made in study.built if made.type != "Device"]
+        )
+        shared: _Keyed = {}
+        return [
+            self._put_study(studies[one.study_id], created, shared, revive=True) for one in updates
+        ]
 
     def rebuild_study(self, study_id: str, build: Build, *, revive: bool = False) -> list[Stored]:
         """Build the resources of a study again from the annotations that it has.
@@ -318,11 +375,14 @@ class Transaction:
         Returns
         -------
         list of Stored
-            As `update_study` has it; empty where the study has no annotations.
+            As `update_studies` has it; empty where the study has no annotations.
         """
         self._lock_study(study_id)
         known = self.instances(study_id)
-        return self._put_study(study_id, build, known, revive=revive) if known else []
+        if not known:
+            return []
+        study = _Study(study_id, self._rows_of([study_id])[study_id], build, known)
+        return self._put_study(study, {}, {}, revive=revive)
 
     def instances(self, study_id: str) -> dict[str, str]:
         """Return the annotations of a study, SOP Instance UID → JSON, ordered by UID."""
@@ -330,31 +390,29 @@ class Transaction:
         # Ordered here: databases have orders of their own.
         return dict(sorted((row.sop_instance_uid, row.body) for row in rows))
 
-    def _put_study(
-        self,
-        study_id: str,
-        build: Build,
-        instances: Mapping[str, str],
-        *,
-        revive: bool,
-        new: bool = False,
-    ) -> list[Stored]:
-        """Make what `build` returns the resources of a study; delete what it had beside them.
+    def _rows_of(self, ids: Sequence[str]) -> dict[str, dict[tuple[str, str], Any]]:
+        """Return the rows of the resources of studies, by study and by type and id."""
+        found: dict[str, dict[tuple[str, str], Any]] = {one: {} for one in ids}
+        for row in self.connection.execute(_ROWS_OF_STUDIES, {"studies": ids}):
+            found[row.study_id][row.type, row.id] = row
+        return found
 
-        A Device is shared by studies; a Provenance is renewed only when another one has changed.
-        A study that is `new` mostly has no resources yet, and all of them are stored at once.
+    def _put_study(
+        self, study: _Study, created: _Keyed, shared: _Keyed, *, revive: bool
+    ) -> list[Stored]:
+        """Make what was built the resources of a study; delete what it had beside them.
+
+        A Provenance is renewed only when another resource has changed.
+
+        Parameters
+        ----------
+        created
+            Resources that were just stored, not only those of this study.
+        shared
+            Devices, which are shared by studies: what others have just found of them.
         """
-        rows = {
-            (one.type, one.id): one
-            for one in self.connection.execute(_ROWS_OF_STUDY, {"study": study_id})
-        }
-        owned = {
-            key: stored_of(row)
-            for key, row in rows.items()
-            if row.origin == PERSON and not row.deleted
-        }
-        resources = build(list(instances.values()), list(owned.values()))
-        wanted = {(resource.type, resource.id) for resource in resources}
+        rows, owned = study.rows, study.owned
+        wanted = {(resource.type, resource.id) for resource in study.built}
         gone = [
             row
             for key, row in rows.items()
@@ -362,17 +420,16 @@ class Transaction:
         ]
         for one in gone:
             self._delete(one)
-        stored: dict[tuple[str, str], Stored] = {}
-        if new and not rows:
-            own = [one for one in resources if one.type != "Device"]
-            stored = self._create(own, study_id)
+        stored = {key: created[key] for key in wanted if key in created}
         changed = bool(gone or stored)
-        for resource in sorted(resources, key=lambda one: one.type == "Provenance"):
+        for resource in sorted(study.built, key=lambda one: one.type == "Provenance"):
             key = (resource.type, resource.id)
             if key in stored:
                 continue
             if resource.type == "Device":
-                stored[key] = self._put_shared(resource)
+                if key not in shared:
+                    shared[key] = self._put_shared(resource)
+                stored[key] = shared[key]
                 continue
             row: Any = rows.get(key)
             if key in owned and resource.origin != PERSON:
@@ -383,16 +440,14 @@ class Transaction:
             if resource.type == "Provenance" and row is not None and not changed:
                 stored[key] = stored_of(row)
                 continue
-            stored[key] = self._put(resource, study_id, row, "PUT")
+            stored[key] = self._put(resource, study.id, row, "PUT")
             changed = changed or row is None or stored[key].version_id != row.version_id
-        keys = [(resource.type, resource.id) for resource in resources]
+        keys = [(resource.type, resource.id) for resource in study.built]
         others = [one for key, one in owned.items() if key not in stored]
         return [*(stored[key] for key in keys if key in stored), *others]
 
-    def _create(
-        self, resources: Sequence[Resource], study_id: str
-    ) -> dict[tuple[str, str], Stored]:
-        """Store new resources of a study; return those that nobody had stored before."""
+    def _create(self, resources: Sequence[tuple[Resource, str]]) -> _Keyed:
+        """Store new resources, each with its study; return those that nobody had stored before."""
         if not resources:
             return {}
         changes = [
@@ -406,16 +461,16 @@ class Transaction:
                 one.origin,
                 "PUT",
             )
-            for one in resources
+            for one, study_id in resources
         ]
         values = [
             {"type": one.type, "id": one.id, **change.columns()}
-            for one, change in zip(resources, changes, strict=True)
+            for (one, _), change in zip(resources, changes, strict=True)
         ]
         rows = self.connection.execute(self._statements.resources, values)
         rids = {(row.type, row.id): row.rid for row in rows}
-        stored = {}
-        for one, change in zip(resources, changes, strict=True):
+        stored: _Keyed = {}
+        for (one, _), change in zip(resources, changes, strict=True):
             # What is not there any more was taken: of two with one id, the second is a change.
             rid = rids.pop((one.type, one.id), None)
             if rid is not None:

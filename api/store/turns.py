@@ -16,6 +16,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from api.store.engine import to_write, turn_of
 from api.store.indexes import ValueIds
 from api.store.transaction import Transaction
 
@@ -30,7 +31,12 @@ class _Shared:
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
-        self.root = connection.begin()
+        self.turn = turn_of(connection)
+        try:
+            self.root = connection.begin()
+        except BaseException:
+            self.turn.release()
+            raise
         self.members = 0
         self.met: ValueIds = {}
         self.over = threading.Event()
@@ -104,7 +110,7 @@ class Turns:
     def _shared(self) -> _Shared:
         """Return the open transaction; a new one where there is none."""
         if self._open is None:
-            connection = self._engine.connect().execution_options(bodysite_writes=True)
+            connection = to_write(self._engine.connect())
             try:
                 self._open = _Shared(connection)
             except BaseException:
@@ -142,6 +148,7 @@ class Turns:
                 raise
             finally:
                 shared.connection.close()
+                shared.turn.release()
             if len(self._known) + len(shared.met) > KNOWN_VALUES:
                 self._known.clear()
             self._known.update(shared.met)

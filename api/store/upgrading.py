@@ -16,6 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from api.errors import RequestError
+from api.store.engine import writing
 from api.store.schema import SCHEMA_VERSION
 
 HEAD: Final = "0002"
@@ -71,15 +72,13 @@ def upgrade(engine: sa.Engine) -> None:
     with engine.connect() as connection, connection.begin():
         if _checked(state_of(connection)).current:
             return
-    with engine.connect() as connection:
-        connection = connection.execution_options(bodysite_writes=True)
-        with connection.begin():
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            if not _checked(state_of(connection)).current:
-                _migrate(connection)
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if not _checked(state_of(connection)).current:
+            _migrate(connection)
 
 
 def _checked(state: State) -> State:

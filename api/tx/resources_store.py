@@ -26,7 +26,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from api.errors import RequestError
-from api.store.engine import open_engine
+from api.store.engine import open_engine, writing
 from api.store.upgrading import upgrade
 from api.tx.r4 import resource_to_r4, resource_to_r5
 
@@ -146,10 +146,8 @@ class ResourceLibrary:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction that may write."""
-        with self._engine.connect() as connection:
-            connection = connection.execution_options(bodysite_writes=True)
-            with connection.begin():
-                yield connection
+        with writing(self._engine) as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,23 @@ _NUMBERS = itertools.count(1)
 ROOT = "1.2.826.0.1.3680043.10.999"
 CHOICE = "BODYSITE_TEST_DATABASE"
 DATABASES = ("sqlite", "postgresql")
+
+
+_LOGGERS = ("", "api", "bodysite", "classifier", "terminology", "uvicorn", "uvicorn.error")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put logging back as it was: what a command sets up is for its process."""
+    loggers = [logging.getLogger(name) for name in (*_LOGGERS, "uvicorn.access")]
+    before = [(one, one.level, list(one.handlers), one.disabled) for one in loggers]
+    shown = warnings.showwarning
+    yield
+    warnings.showwarning = shown
+    for one, level, handlers, disabled in before:
+        one.setLevel(level)
+        one.handlers[:] = handlers
+        one.disabled = disabled
 
 
 def make_dicom(**elements: Any) -> bytes:

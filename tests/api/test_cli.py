@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from api.annotator import Annotator
 from api.cli import main
 from api.inputs import Item
 from api.records import Query
-from api.store import SqlStore
+from api.store import SqlStore, StudyUpdate
 from terminology.errors import BodySiteError
 from tests.api.checks import checked, of_type
 from tests.api.conftest import ROOT, make_dicom, sample
@@ -424,15 +425,16 @@ def test_a_row_is_written_only_when_its_block_is_stored(
     root.mkdir()
     numbered(root, 5)
     calls: list[str] = []
-    update_study = SqlStore.update_study
+    update_studies = SqlStore.update_studies
 
-    def fails_at_the_fourth(self: SqlStore, study_id: str, *rest: Any) -> Any:
-        calls.append(study_id)
-        if len(calls) == 4:
-            raise BodySiteError("store", "no space is left", "space", "Make some.")
-        return update_study(self, study_id, *rest)
+    def fails_at_the_fourth(self: SqlStore, updates: Iterable[StudyUpdate]) -> Any:
+        for one in updates:
+            calls.append(one.study_id)
+            if len(calls) == 4:
+                raise BodySiteError("store", "no space is left", "space", "Make some.")
+            yield from update_studies(self, [one])
 
-    monkeypatch.setattr(SqlStore, "update_study", fails_at_the_fourth)
+    monkeypatch.setattr(SqlStore, "update_studies", fails_at_the_fourth)
     monkeypatch.setattr("api.output.BLOCK_FILES", 2)
     url = f"sqlite:///{tmp_path}/a.sqlite"
     result = run("annotate", str(root), "--database", url, "--format", "csv")
