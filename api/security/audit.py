@@ -17,7 +17,7 @@ from api.records import Resource
 from api.security.audit_event import MAX_ENTITIES, AuditWriter, Happened, merged
 from api.security.errors import BorderError
 from api.security.retention import forget_before
-from api.store import ResourceStore, Transaction
+from api.store import ResourceStore
 from terminology.graph import BodyStructureGraph
 
 logger = logging.getLogger(__name__)
@@ -148,11 +148,7 @@ class AuditTrail:
         return indexed("AuditEvent", self._writer.event(one), graph=self._graph)
 
     def _store_all(self, resources: list[Resource]) -> None:
-        def work(tx: Transaction) -> None:
-            for resource in resources:
-                tx.put(resource, create_only=True)
-
-        self._store.run(work)
+        self._store.run(lambda tx: tx.create(resources))
 
     def _run(self) -> None:
         while True:

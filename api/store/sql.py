@@ -21,6 +21,7 @@ from api.store.ahead import built_ahead
 from api.store.engine import CONNECTIONS, MORE_CONNECTIONS, open_engine
 from api.store.history import Cursor, history, read_version
 from api.store.indexes import ValueIds
+from api.store.precedence import Precedence
 from api.store.query import Total
 from api.store.rows import STORED_COLUMNS, stored_of
 from api.store.schema import resource as _resource
@@ -71,9 +72,10 @@ class SqlStore:
         # Keys of token values that are committed.
         self._value_ids: ValueIds = {}
         sqlite = self._engine.dialect.name == "sqlite"
-        self._turns = Turns(self._engine, self._value_ids) if sqlite else None
+        self._precedence = Precedence()
+        self._turns = Turns(self._engine, self._value_ids, self._precedence) if sqlite else None
         self._together = Together(
-            lambda updates: self.run(lambda one: one.update_studies(updates)),
+            lambda updates: self.run(lambda one: one.update_studies(updates())),
             1 if sqlite else _TOGETHER_AT_A_TIME,
         )
         # A writer holds a connection and may read over a second one meanwhile: with more writers
@@ -267,7 +269,9 @@ class SqlStore:
         stored: list[list[Stored]] = []
         remaining = iter(updates)
         while some := list(islice(remaining, _STUDIES_AT_ONCE)):
-            stored += self._together.update(built_ahead(self._engine, some))
+            with self._precedence.preparing():
+                ahead = built_ahead(self._engine, some)
+            stored += self._together.update(ahead)
         return stored
 
     def rebuild_study(self, study_id: str, build: Build) -> list[Stored]:

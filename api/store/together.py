@@ -17,7 +17,8 @@ from api.store.failures import STORE_FAILURES
 from api.store.transaction import StudyUpdate
 
 _AT_MOST: Final = 64
-Write = Callable[[Sequence[StudyUpdate]], list[list[Stored]]]
+# Asks for the updates, no study twice, when its transaction has begun: meanwhile more may come.
+Write = Callable[[Callable[[], Sequence[StudyUpdate]]], list[list[Stored]]]
 
 
 class _Waiting:
@@ -46,7 +47,7 @@ class Together:
     Parameters
     ----------
     write
-        Writes updates, no study twice, in one transaction: all of them, or none.
+        Writes updates in one transaction: all of them, or none.
     at_a_time
         How many such transactions may go on at a time.
     """
@@ -96,17 +97,19 @@ class Together:
     def _write_all(self, writer: _Writer) -> None:
         """Write the updates of a writer, with what else waits, and let the next one write."""
         try:
-            while taken := self._take(writer):
-                self._write_some(taken)
+            while self._waits(writer):
+                self._write_some(writer)
         finally:
             self._hand_on()
 
+    def _waits(self, writer: _Writer) -> bool:
+        with self._lock:
+            return any(one.writer is writer for one in self._waiting)
+
     def _take(self, writer: _Writer) -> list[_Waiting]:
-        """Take what goes into one transaction; nothing, where nothing of the writer waits."""
+        """Take what goes into one transaction, that of the writer first."""
         taken: dict[str, _Waiting] = {}
         with self._lock:
-            if not any(one.writer is writer for one in self._waiting):
-                return []
             for one in sorted(self._waiting, key=lambda one: one.writer is not writer):
                 if len(taken) == _AT_MOST:
                     break
@@ -115,10 +118,18 @@ class Together:
             self._waiting = [one for one in self._waiting if id(one) not in chosen]
         return list(taken.values())
 
-    def _write_some(self, taken: Sequence[_Waiting]) -> None:
+    def _write_some(self, writer: _Writer) -> None:
+        taken: list[_Waiting] = []
+
+        def take() -> list[_Waiting]:
+            if not taken:
+                taken.extend(self._take(writer))
+            return taken
+
         try:
-            self._store(taken)
+            self._store(take)
         except Exception as error:  # noqa: BLE001 - it is raised by each of the writers
+            take()
             # What is wrong with the database is wrong for each of them.
             if len(taken) > 1 and not isinstance(error, STORE_FAILURES):
                 self._store_each(taken)
@@ -130,15 +141,15 @@ class Together:
         finally:
             self._tell(taken)
 
-    def _store(self, taken: Sequence[_Waiting]) -> None:
-        results = self._write([one.update for one in taken])
-        for one, stored in zip(taken, results, strict=True):
+    def _store(self, take: Callable[[], Sequence[_Waiting]]) -> None:
+        results = self._write(lambda: [one.update for one in take()])
+        for one, stored in zip(take(), results, strict=True):
             one.stored = stored
 
     def _store_each(self, taken: Sequence[_Waiting]) -> None:
         for one in taken:
             try:
-                self._store([one])
+                self._store(lambda one=one: [one])  # type: ignore[misc]
             except Exception as error:  # noqa: BLE001 - it is raised by its writer
                 one.error = error
 

@@ -277,6 +277,19 @@ class Transaction:
             raise VersionConflictError(resource.type, resource.id, None, row.version_id)
         return self._put(resource, study_id, row, "POST" if create_only else "PUT")
 
+    def create(self, resources: Sequence[Resource]) -> None:
+        """Store resources that nobody has stored before, all with a few statements.
+
+        Raises
+        ------
+        VersionConflictError
+            There is one already.
+        """
+        made = self._create([(one, None) for one in resources], "POST")
+        for one in resources:
+            if (one.type, one.id) not in made:
+                self.put(one, create_only=True)
+
     def delete(
         self, kind: str, resource_id: str, expected_version: int | None = None
     ) -> Stored | None:
@@ -335,6 +348,8 @@ class Transaction:
             person's; what `build` did not name of it comes last. A Provenance is renewed only when
             another resource has changed.
         """
+        if not updates:
+            return []
         # In one order for all: no two writers wait for each other's studies.
         ids = sorted(one.study_id for one in updates)
         rows: list[dict[str, Any]] = [{"id": one} for one in ids]
@@ -446,7 +461,9 @@ class Transaction:
         others = [one for key, one in owned.items() if key not in stored]
         return [*(stored[key] for key in keys if key in stored), *others]
 
-    def _create(self, resources: Sequence[tuple[Resource, str]]) -> _Keyed:
+    def _create(
+        self, resources: Sequence[tuple[Resource, str | None]], method: str = "PUT"
+    ) -> _Keyed:
         """Store new resources, each with its study; return those that nobody had stored before."""
         if not resources:
             return {}
@@ -459,7 +476,7 @@ class Transaction:
                 _digest(one),
                 _with_meta(one, 1, self._now),
                 one.origin,
-                "PUT",
+                method,
             )
             for one, study_id in resources
         ]

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from api.store.engine import to_write, turn_of
 from api.store.indexes import ValueIds
+from api.store.precedence import Precedence
 from api.store.transaction import Transaction
 
 # How many writers share a commit at most: the first of them waits for all.
@@ -60,11 +61,14 @@ class Turns:
         The engine of a SQLite database.
     known
         Keys of token values; those that a commit makes known are added.
+    precedence
+        Told when one begins to write, and when it is done.
     """
 
-    def __init__(self, engine: sa.Engine, known: ValueIds) -> None:
+    def __init__(self, engine: sa.Engine, known: ValueIds, precedence: Precedence) -> None:
         self._engine = engine
         self._known = known
+        self._precedence = precedence
         self._turn = threading.Lock()
         self._count = threading.Lock()
         self._waiting = 0
@@ -87,10 +91,14 @@ class Turns:
         try:
             shared = self._shared()
             transaction = Transaction(shared.connection, ChainMap(shared.met, self._known))
-            # Where this fails, what the others did stays.
-            with shared.connection.begin_nested():
-                yield transaction
-                transaction.finish()
+            self._precedence.begin_to_write()
+            try:
+                # Where this fails, what the others did stays.
+                with shared.connection.begin_nested():
+                    yield transaction
+                    transaction.finish()
+            finally:
+                self._precedence.end_to_write()
             shared.met.update(transaction.value_ids)
         finally:
             self._pass_on()
