@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -44,6 +45,8 @@ class FileTurn:
     ------
     sqlalchemy.exc.TimeoutError
         Others had it all the time.
+    sqlalchemy.exc.OperationalError
+        The files that it takes cannot be made or opened.
     """
 
     def __init__(self, database: str, seconds: float = _SECONDS_TO_WAIT) -> None:
@@ -51,11 +54,15 @@ class FileTurn:
         if fcntl is None or not database:
             return
         until = time.monotonic() + seconds
-        first = _locked(database + NEXT, until)
         try:
-            self._held = _locked(database + TURN, until)
-        finally:
-            os.close(first)
+            first = _locked(database, NEXT, until)
+            try:
+                self._held = _locked(database, TURN, until)
+            finally:
+                os.close(first)
+        except OSError as error:
+            # A full disk, a folder that may not be written to: the database will not do either.
+            raise sa.exc.OperationalError("taking a turn", {}, error) from error
 
     def release(self) -> None:
         """Let the next writer have its turn; once more does nothing."""
@@ -71,9 +78,9 @@ class FileTurn:
         self.release()
 
 
-def _locked(path: str, until: float) -> int:
+def _locked(database: str, suffix: str, until: float) -> int:
     """Return a descriptor of a file that nobody else holds before it is closed."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _opened(database, suffix)
     pause = _FIRST_PAUSE
     try:
         while True:
@@ -89,3 +96,17 @@ def _locked(path: str, until: float) -> int:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _opened(database: str, suffix: str) -> int:
+    """Open a file beside the database; a new one is open to those whom the database is open to."""
+    path = database + suffix
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        there = Path(database).stat()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, there.st_mode & 0o777)
+    if os.geteuid() == 0:
+        # As SQLite does with its own files: a command of the superuser locks nobody out.
+        os.fchown(descriptor, there.st_uid, there.st_gid)
+    return descriptor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -26,19 +27,38 @@ sys.stdin.read()
 """
 
 
-def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
-    database = str(tmp_path / "a.sqlite")
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = tmp_path / "a.sqlite"
+    path.touch(0o640)
+    return str(path)
+
+
+def test_one_holds_it_at_a_time(database: str) -> None:
     turn = FileTurn(database)
     with pytest.raises(sa.exc.TimeoutError):
         FileTurn(database, seconds=0.01)
     turn.release()
     turn.release()
     FileTurn(database, seconds=0.01).release()
-    assert {one.name for one in tmp_path.iterdir()} == {f"a.sqlite{TURN}", f"a.sqlite{NEXT}"}
+    there = {one.name: one.stat().st_mode & 0o777 for one in Path(database).parent.iterdir()}
+    assert there == {"a.sqlite": 0o640, f"a.sqlite{TURN}": 0o640, f"a.sqlite{NEXT}": 0o640}
 
 
-def test_who_has_just_had_it_comes_behind_who_waits(tmp_path: Path) -> None:
-    database = str(tmp_path / "a.sqlite")
+def test_a_folder_that_cannot_be_written_to_is_a_failure_of_the_store(tmp_path: Path) -> None:
+    with pytest.raises(sa.exc.OperationalError):
+        FileTurn(str(tmp_path / "none" / "a.sqlite"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser gives files away")
+def test_a_command_of_the_superuser_locks_nobody_out(database: str) -> None:
+    os.chown(database, 65534, 65534)
+    FileTurn(database).release()
+    for suffix in (TURN, NEXT):
+        assert Path(database + suffix).stat().st_uid == 65534
+
+
+def test_who_has_just_had_it_comes_behind_who_waits(database: str) -> None:
     order: list[str] = []
     turn = FileTurn(database)
 
@@ -71,8 +91,7 @@ def _is_taken(path: str) -> bool:
     return False
 
 
-def test_a_process_that_is_killed_leaves_its_turn(tmp_path: Path) -> None:
-    database = str(tmp_path / "a.sqlite")
+def test_a_process_that_is_killed_leaves_its_turn(database: str) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
