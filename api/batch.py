@@ -50,7 +50,7 @@ class Batch:
 def stored_studies(
     batch: Batch, builder: ResourceBuilder, store: ResourceStore, base: str
 ) -> dict[str, list[Entry]]:
-    """Store every study of `batch`, each in one transaction.
+    """Store every study of `batch`, each of them wholly or not at all.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _update(uid: str, results: Iterable[Annotated], builder: ResourceBuilder) ->
 def stored_pictures(
     batch: Batch, builder: ResourceBuilder, store: ResourceStore, base: str
 ) -> list[Entry]:
-    """Store what the model says of the pictures of `batch`, each in one transaction.
+    """Store what the model says of the pictures of `batch`, each wholly or not at all.
 
     The same picture again updates what was said of it; without a model, nothing is stored.
     """
