@@ -40,6 +40,12 @@ PACK: dict[str, Any] = {
 
 
 @pytest.fixture
+def database_kind() -> str:
+    """SQLite, whatever the others run on: a database server is never asked in the event loop."""
+    return "sqlite"
+
+
+@pytest.fixture
 def in_loop(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each call was answered in the event loop, which is that of the test's own thread."""
     found: list[bool] = []
