@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,11 @@ def test_a_process_that_dies_is_replaced(server: tuple[subprocess.Popen[str], st
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not listed.is_file():
         pytest.skip("the processes of a process are listed on Linux only")
-    httpx.get(f"{address}/health", timeout=60)
+    # One that ends before all have answered is no accident, but ends the service.
+    until = time.monotonic() + 60
+    while f"bodysite_processes {WORKERS}.0" not in httpx.get(f"{address}/metrics", timeout=60).text:
+        assert time.monotonic() < until
+        time.sleep(0.1)
     # The first child is multiprocessing's tracker of resources.
     os.kill(int(listed.read_text().split()[-1]), signal.SIGKILL)
     for _ in range(4 * WORKERS):
