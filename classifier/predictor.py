@@ -27,6 +27,7 @@ from classifier.serving.coherent import Coherent
 from classifier.voting import Whole, vote
 from terminology.annotation import RouterGroup, Site
 from terminology.concept import Laterality
+from terminology.elements import BROKEN
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -455,15 +456,24 @@ def _texts(reasons: Iterable[str]) -> tuple[str, ...]:
 
 
 def _uids(header: Dataset | None) -> tuple[str | None, str | None, str | None]:
-    """Return the UIDs of the study, the series and the instance, as they are written."""
+    """Return the UIDs of the study, the series and the instance, as they are written.
+
+    One whose element breaks the standard is none.
+    """
     if header is None:
         return None, None, None
     with quiet():
         study, series, instance = (
-            str(header.get(f"{level}InstanceUID") or "").strip() or None
-            for level in ("Study", "Series", "SOP")
+            _uid(header, f"{level}InstanceUID") for level in ("Study", "Series", "SOP")
         )
     return study, series, instance
+
+
+def _uid(header: Dataset, keyword: str) -> str | None:
+    try:
+        return str(header.get(keyword) or "").strip() or None
+    except BROKEN:
+        return None
 
 
 def _chunks(
