@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from api.records import PERSON, Resource, Stored
 from api.store.rows import STORED_COLUMNS, stored_of
-from api.store.schema import instance as _instance
 from api.store.schema import resource as _resource
-from api.store.transaction import Build, StudyUpdate
+from api.store.transaction import Build, StudyUpdate, instances_of
 
-_STUDIES: Final[sa.BindParameter[Any]] = sa.bindparam("studies", expanding=True)
-_INSTANCES: Final = sa.select(
-    _instance.c.study_id, _instance.c.sop_instance_uid, _instance.c.body
-).where(_instance.c.study_id.in_(_STUDIES))
 _OWNED: Final = (
     sa.select(_resource.c.study_id, *STORED_COLUMNS)
     .where(
-        _resource.c.study_id.in_(_STUDIES),
+        _resource.c.study_id.in_(sa.bindparam("studies", expanding=True)),
         _resource.c.origin == PERSON,
         _resource.c.deleted == sa.false(),
     )
@@ -59,13 +54,11 @@ class BuiltAhead:
 
 def built_ahead(engine: sa.Engine, updates: Sequence[StudyUpdate]) -> list[StudyUpdate]:
     """Return `updates` whose resources are built already, of what the store has by now."""
-    asked = {"studies": list({one.study_id for one in updates})}
+    ids = list({one.study_id for one in updates})
     with engine.connect() as connection:
-        rows = connection.execute(_INSTANCES, asked).all()
-        own = connection.execute(_OWNED, asked).all() if rows else ()
-    instances: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in rows:
-        instances[row.study_id][row.sop_instance_uid] = row.body
+        instances = instances_of(connection, ids)
+        there = any(instances.values())
+        own = connection.execute(_OWNED, {"studies": ids}).all() if there else ()
     owned: dict[str, list[Stored]] = defaultdict(list)
     for one in own:
         owned[one.study_id].append(stored_of(one))

@@ -32,13 +32,14 @@ class Precedence:
                 self._preparing = False
                 self._changed.notify()
 
-    def begin_to_write(self) -> None:
-        """Let nobody begin to prepare from now on."""
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let nobody begin to prepare before the block ends."""
         with self._changed:
             self._writing += 1
-
-    def end_to_write(self) -> None:
-        """Let others prepare again."""
-        with self._changed:
-            self._writing -= 1
-            self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing -= 1
+                self._changed.notify()

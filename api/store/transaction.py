@@ -62,9 +62,9 @@ _STUDY_OF: Final = sa.select(_resource.c.study_id).where(
 _ROWS_OF_STUDIES: Final = _ROW.where(
     _resource.c.study_id.in_(sa.bindparam("studies", expanding=True))
 ).order_by(_resource.c.rid)
-_INSTANCES: Final = sa.select(_instance.c.sop_instance_uid, _instance.c.body).where(
-    _instance.c.study_id == sa.bindparam("study")
-)
+_INSTANCES: Final = sa.select(
+    _instance.c.study_id, _instance.c.sop_instance_uid, _instance.c.body
+).where(_instance.c.study_id.in_(sa.bindparam("studies", expanding=True)))
 _LOCK_STUDY: Final = sa.select(_study).where(_study.c.id == sa.bindparam("study")).with_for_update()
 _KEEP: Final = sa.insert(_version)
 _UPDATE: Final = (
@@ -162,6 +162,7 @@ class _Change:
 
 # Type and id → what there is of a resource.
 _Keyed = dict[tuple[str, str], Stored]
+_Shared = dict[tuple[str, str], tuple[Resource, Stored]]
 
 
 class _Study:
@@ -365,16 +366,24 @@ class Transaction:
         if rows:
             self.connection.execute(self._statements.instance, rows)
         of_studies = self._rows_of(ids)
-        studies = {}
-        for one in updates:
-            is_new = one.study_id in new
-            known = dict(sorted(one.instances.items())) if is_new else self.instances(one.study_id)
-            studies[one.study_id] = _Study(one.study_id, of_studies[one.study_id], one.build, known)
+        there = [one for one in ids if one not in new]
+        known = instances_of(self.connection, there) if there else {}
+        known |= {
+            one.study_id: dict(sorted(one.instances.items()))
+            for one in updates
+            if one.study_id in new
+        }
+        studies = {
+            one.study_id: _Study(
+                one.study_id, of_studies[one.study_id], one.build, known[one.study_id]
+            )
+            for one in updates
+        }
         first = [one for one in studies.values() if one.id in new and not one.rows]
         created = self._create(
             [(made, study.id) for study in first for made in study.built if made.type != "Device"]
         )
-        shared: _Keyed = {}
+        shared: _Shared = {}
         return [
             self._put_study(studies[one.study_id], created, shared, revive=True) for one in updates
         ]
@@ -401,9 +410,7 @@ class Transaction:
 
     def instances(self, study_id: str) -> dict[str, str]:
         """Return the annotations of a study, SOP Instance UID → JSON, ordered by UID."""
-        rows = self.connection.execute(_INSTANCES, {"study": study_id})
-        # Ordered here: databases have orders of their own.
-        return dict(sorted((row.sop_instance_uid, row.body) for row in rows))
+        return instances_of(self.connection, [study_id])[study_id]
 
     def _rows_of(self, ids: Sequence[str]) -> dict[str, dict[tuple[str, str], Any]]:
         """Return the rows of the resources of studies, by study and by type and id."""
@@ -413,7 +420,7 @@ class Transaction:
         return found
 
     def _put_study(
-        self, study: _Study, created: _Keyed, shared: _Keyed, *, revive: bool
+        self, study: _Study, created: _Keyed, shared: _Shared, *, revive: bool
     ) -> list[Stored]:
         """Make what was built the resources of a study; delete what it had beside them.
 
@@ -424,7 +431,7 @@ class Transaction:
         created
             Resources that were just stored, not only those of this study.
         shared
-            Devices, which are shared by studies: what others have just found of them.
+            Devices, which are shared by studies: what was put last, and what came of it.
         """
         rows, owned = study.rows, study.owned
         wanted = {(resource.type, resource.id) for resource in study.built}
@@ -442,9 +449,10 @@ class Transaction:
             if key in stored:
                 continue
             if resource.type == "Device":
-                if key not in shared:
-                    shared[key] = self._put_shared(resource)
-                stored[key] = shared[key]
+                found = shared.get(key)
+                if found is None or found[0] != resource:
+                    found = shared[key] = (resource, self._put_shared(resource))
+                stored[key] = found[1]
                 continue
             row: Any = rows.get(key)
             if key in owned and resource.origin != PERSON:
@@ -569,6 +577,16 @@ class Transaction:
         }
         self.connection.execute(_KEEP, kept)
         self.connection.execute(_UPDATE, {"of_rid": row.rid, **change.columns("new_")})
+
+
+def instances_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the annotations of studies by study: SOP Instance UID → JSON, ordered by UID."""
+    rows = connection.execute(_INSTANCES, {"studies": ids})
+    found: dict[str, dict[str, str]] = {one: {} for one in ids}
+    # Ordered here: databases have orders of their own.
+    for study_id, uid, body in sorted(map(tuple, rows)):
+        found[study_id][uid] = body
+    return found
 
 
 def _digest(resource: Resource) -> str:

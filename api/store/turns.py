@@ -91,14 +91,10 @@ class Turns:
         try:
             shared = self._shared()
             transaction = Transaction(shared.connection, ChainMap(shared.met, self._known))
-            self._precedence.begin_to_write()
-            try:
-                # Where this fails, what the others did stays.
-                with shared.connection.begin_nested():
-                    yield transaction
-                    transaction.finish()
-            finally:
-                self._precedence.end_to_write()
+            # Where this fails, what the others did stays.
+            with self._precedence.writing(), shared.connection.begin_nested():
+                yield transaction
+                transaction.finish()
             shared.met.update(transaction.value_ids)
         finally:
             self._pass_on()

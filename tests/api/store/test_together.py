@@ -111,29 +111,28 @@ def test_updates_of_one_study_follow_each_other() -> None:
     assert writers.got == {"a+b+a": ["a", "b", "a"], "a": ["a"]}
 
 
-def test_a_failure_is_that_of_one_only() -> None:
+def three_together(error: Exception) -> tuple[Store, Writers]:
+    """Return what became of three studies that wait together, the second of which fails."""
     store = Store()
-    store.errors["b"] = ZeroDivisionError()
+    store.errors["b"] = error
     writers = Writers(Together(store.write, 1))
     for one in "abc":
         writers.start(one)
     writers.await_waiting(3)
     store.may.set()
     writers.join()
+    return store, writers
+
+
+def test_a_failure_is_that_of_one_only() -> None:
+    store, writers = three_together(ZeroDivisionError())
     assert isinstance(writers.got.pop("b"), ZeroDivisionError)
     assert writers.got == {"a": ["a"], "c": ["c"]}
     assert len(store.written) == 4
 
 
 def test_a_database_that_fails_is_asked_once() -> None:
-    store = Store()
-    store.errors["b"] = sa.exc.OperationalError("", {}, Exception())
-    writers = Writers(Together(store.write, 1))
-    for one in "abc":
-        writers.start(one)
-    writers.await_waiting(3)
-    store.may.set()
-    writers.join()
+    store, writers = three_together(sa.exc.OperationalError("", {}, Exception()))
     assert len(store.written) == 1
     assert all(isinstance(one, sa.exc.OperationalError) for one in writers.got.values())
 
@@ -197,6 +196,19 @@ def test_studies_new_known_owned_and_gone_in_one_go(store: SqlStore) -> None:
     assert gone.deleted
 
 
+def test_a_device_is_as_the_last_study_has_it(store: SqlStore) -> None:
+    def builds(version: str) -> Any:
+        return lambda *_: [Resource("Device", "shared", {"version": version})]
+
+    versions = {"a": "1", "b": "1", "c": "2"}
+    found = store.update_studies(update(one, build=builds(v)) for one, v in versions.items())
+    assert [(one.version_id, json.loads(one.body)["version"]) for (one,) in found] == [
+        (1, "1"),
+        (1, "1"),
+        (2, "2"),
+    ]
+
+
 def test_one_that_cannot_be_built_stores_nothing_and_hinders_no_other(store: SqlStore) -> None:
     def fails(_bodies: Any, _owned: Any) -> list[Resource]:
         raise ZeroDivisionError
@@ -247,10 +259,9 @@ def test_nobody_prepares_while_one_writes() -> None:
         with precedence.preparing():
             prepared.set()
 
-    precedence.begin_to_write()
-    thread = threading.Thread(target=prepare)
-    thread.start()
-    assert not prepared.wait(0.05)
-    precedence.end_to_write()
+    with precedence.writing():
+        thread = threading.Thread(target=prepare)
+        thread.start()
+        assert not prepared.wait(0.05)
     assert prepared.wait(30)
     thread.join()
