@@ -46,6 +46,11 @@ _ELSEWHERE: Final = {
         "database",
         "Look after the database: what is in it, upgrade, index again, check, copy.",
     ),
+    "closeups": (
+        "classifier.closeups_cli",
+        "closeups",
+        "Cut close-ups with exact labels out of radiographs, around landmarks.",
+    ),
     "dataset": (
         "classifier.dataset_cli",
         "dataset",

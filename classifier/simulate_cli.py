@@ -78,7 +78,8 @@ def simulate(
     from rich.console import Console
     from rich.progress import track
 
-    from classifier.simulate.pictures import MANIFEST, pictures, write
+    from classifier.data.written import MANIFEST
+    from classifier.simulate.pictures import pictures, write
     from classifier.simulate.views import recipes_for
 
     body = _read(volume, labels, names, dry_skull, phantom, metal=not no_metal)

@@ -23,6 +23,9 @@ caption       free text
 licence       free text (or ``license``)
 ============  ==========================================================================
 
+A second table may correct the first (`corrections`): it has the columns above, parted by tabs, and
+what it says of a path goes before what the manifest says.
+
 Parts and views are SCTIDs (alone, or as ``85562004 |Hand|``) or words in any language of the
 terminology. A word that names several parts with "or" is not sure, and is left out.
 """
@@ -38,8 +41,9 @@ from typing import Final
 
 from pydicom.sr.codedict import codes as dicom_codes
 
+from classifier.closeups.landmarks import SHIPPED
 from classifier.data.leftovers import Leftovers
-from classifier.data.rows import table_rows
+from classifier.data.rows import own_rows, table_rows
 from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.data.space import modality_class
 from classifier.errors import DataSetError
@@ -56,6 +60,8 @@ _ALIASES: Final = {
     "split": "part",
     "license": "licence",
 }
+_OF_EXAMINED: Final = frozenset({"examined", "sct", "coarse"})
+_SHIPPED: Final = "shipped"
 _LABELS: Final = ("examined", "sct", "visible", "absent", "view", "laterality", "modality", "irma")
 _CODE: Final = re.compile(r"(\d{6,18})(?:\s*\|.*)?")
 _BRACKETS: Final = re.compile(r"\s*\([^()]*\)")
@@ -85,6 +91,7 @@ def read(
     where: Mapping[str, str | Sequence[str]] | None = None,
     exhaustive_over: Sequence[str] = (),
     sources: Mapping[str, str] | None = None,
+    corrections: str | Path | None = None,
 ) -> Collection:
     """Return the samples of the manifest at `path`, in its order.
 
@@ -106,6 +113,10 @@ def read(
     sources
         Sources that are parts of one, each with the name of the whole: what comes from one
         hospital must not be trained on where the hospital is left out.
+    corrections
+        A table whose cells, where they are not empty, replace those of the row of the same path;
+        a part that was examined replaces all that the manifest says of it. ``shipped``: what we
+        saw on openly licensed radiographs, by eye.
 
     Raises
     ------
@@ -121,6 +132,7 @@ def read(
     columns = list(rows[0][1]) if rows else []
     _check_columns(file, columns)
     wanted = _Filter(file, columns, where or {})
+    corrected = {} if corrections is None else _corrections(corrections)
     reader = _RowReader(terminology, file.parent, leftovers, sources or {})
     samples: list[Sample] = []
     seen: dict[str, int] = {}
@@ -129,7 +141,8 @@ def read(
         if (column := wanted.refused_by(cells)) is not None:
             leftovers.leave(f"'{column}' is not asked for", place)
             continue
-        sample = reader.sample({_ALIASES.get(key, key): cell for key, cell in cells.items()}, place)
+        known = {_ALIASES.get(key, key): cell for key, cell in cells.items()}
+        sample = reader.sample(_joined(known, corrected.get(known["path"])), place)
         if sample is None:
             continue
         if sample.key in seen:
@@ -161,6 +174,29 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
             f"'path' and at least one label: {', '.join(_LABELS)}",
             "Name the columns in the first line of the file.",
         )
+
+
+def _corrections(given: str | Path) -> dict[str, Mapping[str, str]]:
+    """Return the cells of a table of corrections that are not empty, by path."""
+    file = SHIPPED if str(given) == _SHIPPED else Path(given)
+    found: dict[str, Mapping[str, str]] = {}
+    for line, cells in own_rows(file, ("path",)):
+        known = {_ALIASES.get(key, key): cell for key, cell in cells.items() if cell}
+        if found.setdefault(known.get("path", ""), known) is not known:
+            raise DataSetError(
+                f"{file}:{line}",
+                f"'{known.get('path', '')}' is named a second time",
+                "one row for an image",
+                "Join the rows.",
+            )
+    return found
+
+
+def _joined(cells: Mapping[str, str], correction: Mapping[str, str] | None) -> Mapping[str, str]:
+    if correction is None:
+        return cells
+    replaced = _OF_EXAMINED if correction.keys() & _OF_EXAMINED else frozenset()
+    return {key: cell for key, cell in cells.items() if key not in replaced} | dict(correction)
 
 
 def _years(age: str) -> float | None:

@@ -90,3 +90,24 @@ def table_rows(
             "a row of a CSV file",
             "Take the file as the data set has it.",
         ) from error
+
+
+def own_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows of a table of ours, parted by tabs, of which every one has to be whole.
+
+    Raises
+    ------
+    DataSetError
+        As `table_rows`, or a row has more or fewer cells than the header.
+    """
+    from classifier.data.leftovers import Leftovers
+
+    leftovers = Leftovers(path.parent)
+    yield from table_rows(path, needed, leftovers, delimiter="\t")
+    for one in leftovers.left_out():
+        raise DataSetError(
+            str(path.parent / one.example),
+            one.reason,
+            "as many cells as the header has, parted by tabs",
+            "Correct the line.",
+        )

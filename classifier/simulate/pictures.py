@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.data.written import Row, save
 from classifier.simulate.appearance import develop
 from classifier.simulate.labels import visible_parts
 from classifier.simulate.projector import project
@@ -19,25 +19,7 @@ from classifier.simulate.views import Recipe, shoot
 from classifier.simulate.volume import Volume
 from terminology.files import written_whole
 
-MANIFEST: Final = "manifest.csv"
 _EVERY: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the manifest; the columns are those of `classifier.data.manifest`."""
-
-    path: str
-    examined: str
-    sct: str
-    visible: str
-    view: str
-    laterality: str
-    modality: str
-    group: str
-    source: str
-    licence: str
-    recipe: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,13 +96,6 @@ def write(
         )
         # A run that is stopped leaves what it has.
         if len(rows) % _EVERY == 0:
-            _save(rows, folder)
+            save(rows, folder)
         yield rows[-1]
-    _save(rows, folder)
-
-
-def _save(rows: Sequence[Row], folder: Path) -> None:
-    with written_whole(folder / MANIFEST) as stream:
-        table = csv.DictWriter(stream, list(Row.__slots__), lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
+    save(rows, folder)

@@ -170,7 +170,10 @@ def split(config: TrainConfig, prepared: Prepared, run: Path, reporter: Reporter
 
 
 def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[Split]:
-    """Return the splits of all images; those of `split.train_only` only train."""
+    """Return the splits of all images; those of `split.train_only` only train.
+
+    They are left out where their patient chooses or tests: close-ups are of a picture's patient.
+    """
     near = near_duplicates(config, prepared.examples.images, reporter)
     only = config.split.train_only
     rows = [at for at, one in enumerate(prepared.samples) if one.source not in only]
@@ -190,15 +193,20 @@ def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[
         prepared.examples.targets.take(rows),
         None if near is None else near[rows],
     )
-    return [
-        Split(
-            tuple(sorted((*(rows[at] for at in one.train), *extra))),
-            tuple(rows[at] for at in one.validation),
-            tuple(rows[at] for at in one.test),
-            one.name,
+    groups = [one.group for one in prepared.samples]
+    found = []
+    for one in splits:
+        kept_apart = {groups[rows[at]] for at in (*one.validation, *one.test)}
+        own = [at for at in extra if groups[at] not in kept_apart]
+        found.append(
+            Split(
+                tuple(sorted((*(rows[at] for at in one.train), *own))),
+                tuple(rows[at] for at in one.validation),
+                tuple(rows[at] for at in one.test),
+                one.name,
+            )
         )
-        for one in splits
-    ]
+    return found
 
 
 def _divided(

@@ -252,6 +252,30 @@ def test_sources_that_only_train_are_in_no_other_part(
         split(nothing, prepared, tmp_path, Reporter())
 
 
+def test_what_only_trains_is_left_out_where_its_patient_is_tested(
+    data: Path, tmp_path: Path, terminology: Terminology
+) -> None:
+    config = config_of("default", data, "split.method=folds", "split.k=3")
+    prepared = prepare(config, terminology, None, Reporter())
+    # The pictures of one source are of patients of another.
+    extra, other = sorted({one.source for one in prepared.samples})[:2]
+    groups = sorted({one.group for one in prepared.samples if one.source == other})
+    samples = [
+        replace(one, group=groups[at % len(groups)]) if one.source == extra else one
+        for at, one in enumerate(prepared.samples)
+    ]
+    prepared = replace(prepared, samples=tuple(samples))
+    kept = config_of(
+        "default", data, "split.method=folds", "split.k=3", f"split.train_only=[{extra!r}]"
+    )
+    (tmp_path / "run").mkdir()
+    for one in split(kept, prepared, tmp_path / "run", Reporter()):
+        apart = {samples[row].group for row in (*one.validation, *one.test)}
+        training = {samples[row].group for row in one.train}
+        assert not apart & training
+        assert any(samples[row].source == extra for row in one.train)
+
+
 def test_patience_ends_a_run(data: Path, tmp_path: Path, terminology: Terminology) -> None:
     # So high a rate that nothing is learnt after the first epochs.
     config = config_of(

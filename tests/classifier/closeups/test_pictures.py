@@ -1,0 +1,209 @@
+"""Close-ups: what they show, what their manifest says, and the command."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from classifier.closeups.frames import RECIPES, Frame, frame, recipes_for, visible_parts
+from classifier.closeups.landmarks import Chain, chains, parse
+from classifier.closeups.pictures import Cut, close_up, planned
+from classifier.closeups_cli import closeups
+from classifier.data.manifest import read
+from classifier.data.sample import Sample
+from classifier.errors import DataSetError
+from terminology.graph import BodyStructureGraph
+from terminology.library import Terminology
+
+ARM = "elbow 0.5 0.1; wrist 0.5 0.55; knuckle 0.5 0.75; fingertip 0.5 0.95; thumb 0.7 0.7"
+ELBOW, FOREARM = "127949000", "14975008"
+WRIST, HAND, FINGER = "8205005", "85562004", "7569003"
+HIP, PELVIS = "29836001", "816092008"
+SCALE = np.array([400.0, 400.0])
+
+
+def _chains(cell: str) -> tuple[Chain, ...]:
+    return chains(parse(cell, "here"))
+
+
+def _upright(name: str, left: float, top: float, right: float, bottom: float) -> Frame:
+    recipe = next(one for one in RECIPES if one.name == name)
+    corner = np.array([left, top])
+    return Frame(recipe, corner, np.array([right - left, 0.0]), np.array([0.0, bottom - top]))
+
+
+def test_a_limb_gives_the_parts_that_it_has_landmarks_for() -> None:
+    found = [recipe.name for recipe, *_ in recipes_for(_chains(ARM))]
+    assert found == ["finger", "thumb", "hand", "wrist", "forearm", "elbow"]
+    assert [recipe.name for recipe, *_ in recipes_for(_chains("elbow 0.5 0.5"))] == []
+    cut = _chains("cut 0.5 0; elbow 0.5 0.5; cut 0.5 1")
+    assert [recipe.name for recipe, *_ in recipes_for(cut)] == ["elbow"]
+
+
+def test_both_hips_of_a_pelvis_are_framed_by_their_distance() -> None:
+    pair = [
+        (recipe.name, start.x)
+        for recipe, _, start, _ in recipes_for(_chains("hip .3 .5; hip .7 .5"))
+    ]
+    assert pair == [("hip", 0.3), ("hip", 0.7)]
+
+
+def test_every_recipe_names_a_body_structure(graph: BodyStructureGraph) -> None:
+    for recipe in RECIPES:
+        assert recipe.code in graph, recipe.name
+        assert 0 < recipe.length[0] <= recipe.length[1], recipe.name
+
+
+def test_what_is_in_the_frame_is_named_and_nothing_else() -> None:
+    limbs = _chains(ARM)
+    of_finger = visible_parts(_upright("finger", 150, 310, 250, 395), limbs, SCALE)
+    # 7569003 |Finger| is a part of the hand.
+    assert {FINGER} <= set(of_finger) <= {FINGER, HAND}
+    of_wrist = visible_parts(_upright("wrist", 120, 110, 280, 290), limbs, SCALE)
+    # The forearm is cut at the edge, and no elbow is there.
+    assert {WRIST, FOREARM} <= set(of_wrist)
+    assert not {ELBOW, FINGER} & set(of_wrist)
+    of_all = visible_parts(_upright("hand", 0, 0, 400, 400), limbs, SCALE)
+    assert {ELBOW, FOREARM, WRIST, HAND, FINGER} <= set(of_all)
+
+
+def test_both_hips_show_the_pelvis() -> None:
+    pair = _chains("hip .3 .5; hip .7 .5")
+    assert PELVIS in visible_parts(_upright("hip", 0, 0, 400, 400), pair, SCALE)
+    assert PELVIS not in visible_parts(_upright("hip", 40, 100, 200, 300), pair, SCALE)
+
+
+def test_a_turned_frame_hangs_the_limb_upright() -> None:
+    recipe = next(one for one in RECIPES if one.name == "lower-leg")
+    # The leg lies across the picture, the ankle on the right.
+    image = np.zeros((400, 400), dtype=np.uint8)
+    image[190:210, 100:300] = 120
+    image[180:220, 280:300] = 250
+    start, end = np.array([100.0, 200.0]), np.array([300.0, 200.0])
+    for seed in range(12):
+        drawn = frame(recipe, start, end, np.random.default_rng(seed), kept=0.0)
+        across, down = drawn.size
+        assert down > across
+        ends = drawn.inside(np.stack([start, end]), 0.0)
+        assert ends.all()
+        # Downwards in the close-up is outwards on the limb.
+        assert float(drawn.down @ (end - start)) > 0
+
+
+def test_close_ups_have_the_pixels_of_their_frame() -> None:
+    image = np.zeros((400, 400), dtype=np.uint8)
+    image[:, 190:210] = 200
+    limbs = _chains(ARM)
+    recipe, _, start, end = next(one for one in recipes_for(limbs) if one[0].name == "forearm")
+    sample = Sample("town/a.png", Path("a.png"), "town", "town:1")
+    cut = Cut(sample, limbs, recipe, ((start.x, start.y), (end.x, end.y)))
+    for seed in range(12):
+        made = close_up(cut, image, np.random.default_rng(seed), pixels=160)
+        if made is None:
+            continue
+        shown, visible = made
+        assert max(shown.shape) <= 160
+        assert FOREARM in visible
+        bright = (shown > 100).mean()
+        assert 0.03 < bright < 0.6
+        again = close_up(cut, image, np.random.default_rng(seed), pixels=160)
+        assert again is not None
+        assert np.array_equal(again[0], shown)
+
+
+def test_rare_parts_are_cut_thrice_and_frequent_ones_by_lot() -> None:
+    samples = [Sample(f"town/{n}.png", Path(f"{n}.png"), "town", f"town:{n}") for n in range(8)]
+    marks = {one.key: _chains(ARM) for one in samples}
+    cuts = planned(samples, marks, 10, 0, leave={"thumb": 0, "hand": 100})
+    counts = {
+        name: sum(one.recipe.name == name for one in cuts) for name in ("finger", "thumb", "hand")
+    }
+    assert counts == {"finger": 10, "thumb": 0, "hand": 24}
+    assert len({one.sample.key for one in cuts if one.recipe.name == "finger"}) == 8
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["path", "examined", "view", "modality", "group", "licence"])
+        for number in range(4):
+            image = rng.integers(0, 255, (300, 300), dtype=np.uint8)
+            cv2.imwrite(str(folder / f"{number}.png"), image)
+            table.writerow(
+                [f"{number}.png", "upper limb (coarse)", "frontal", "DX", number // 2, "CC0"]
+            )
+    marks = "".join(f"{number}.png\t{ARM}\n" for number in range(4))
+    (folder / "marks.tsv").write_text("path\tlandmarks\n" + marks)
+    return folder
+
+
+def test_train_reads_what_the_command_writes(
+    pictures: Path, tmp_path: Path, terminology: Terminology
+) -> None:
+    out = tmp_path / "close"
+    args = [str(pictures), "--landmarks", str(pictures / "marks.tsv"), "--most", "4"]
+    result = CliRunner().invoke(closeups, [*args, "--limit", "thumb=0", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    found = read(out, terminology, exhaustive_over=["*"])
+    assert not found.left_out
+    assert {one.examined for one in found.samples} >= {FINGER, WRIST, FOREARM}
+    assert not {one.examined for one in found.samples} & {"76505004"}
+    whole = {one.group for one in read(pictures, terminology).samples}
+    assert {one.group for one in found.samples} <= whole
+    assert {one.source for one in found.samples} == {"close-ups"}
+    assert {one.licence for one in found.samples} == {"CC0"}
+    for one in found.samples:
+        assert one.examined in one.visible
+        assert cv2.imread(str(one.path), cv2.IMREAD_GRAYSCALE) is not None
+    first = sorted(path.name for path in out.iterdir())
+    again = CliRunner().invoke(
+        closeups, [*args, "--limit", "thumb=0", "--out", str(tmp_path / "b")]
+    )
+    assert again.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == first
+    assert all((out / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in first)
+
+
+@pytest.mark.parametrize("limit", ["nose=3", "finger", "finger=many"])
+def test_a_limit_that_says_nothing_is_refused(pictures: Path, tmp_path: Path, limit: str) -> None:
+    args = [str(pictures), "--landmarks", str(pictures / "marks.tsv"), "--limit", limit]
+    result = CliRunner().invoke(closeups, [*args, "--out", str(tmp_path / "close")])
+    assert result.exit_code == 2
+    assert "PART=N" in result.output
+    assert not (tmp_path / "close").exists()
+
+
+def test_pictures_without_landmarks_are_refused(pictures: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(closeups, [str(pictures), "--out", str(tmp_path / "close")])
+    assert result.exit_code == 2
+    assert "has landmarks in" in result.output
+
+
+def test_corrections_go_before_the_manifest(pictures: Path, terminology: Terminology) -> None:
+    table = pictures / "corrections.tsv"
+    table.write_text(
+        "path\texamined\tsct\tcoarse\tvisible\n"
+        "0.png\thand\t85562004\tno\twrist;finger\n"
+        "1.png\t\t\t\twrist\n"
+        "other.png\tknee\t72696002\tno\t\n"
+    )
+    first, second, third, _ = read(pictures, terminology, corrections=table).samples
+    assert (first.examined, first.coarse, len(first.visible)) == (HAND, False, 2)
+    assert (second.examined, second.coarse, len(second.visible)) == ("53120007", True, 1)
+    assert (third.examined, third.coarse, third.visible) == ("53120007", True, ())
+
+
+def test_corrections_name_a_picture_once(pictures: Path, terminology: Terminology) -> None:
+    table = pictures / "corrections.tsv"
+    table.write_text("path\tsct\n0.png\t85562004\n0.png\t8205005\n")
+    with pytest.raises(DataSetError, match=r"corrections.tsv:3.*a second time"):
+        read(pictures, terminology, corrections=table)
