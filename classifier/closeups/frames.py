@@ -30,7 +30,7 @@ class Recipe:
     start, end
         Landmarks: the frame's axis runs from one to the other, and their distance is its unit.
     at
-        Where the middle of the frame lies on the axis: 0 at `start`, 1 at `end`.
+        Where the middle of the frame lies on the axis, least and largest: 0 at `start`, 1 at `end`.
     length, width
         Least and largest, along the axis and across.
     over
@@ -43,36 +43,41 @@ class Recipe:
     code: str
     start: str
     end: str
-    at: float
+    at: tuple[float, float]
     length: tuple[float, float]
     width: tuple[float, float]
     over: float = 0.0
     upright: bool = False
 
+    @property
+    def limb(self) -> bool:
+        """Whether it is a limb's: those may lie askew on the detector."""
+        return not self.upright and self.name not in ("cervical", "thoracic", "lumbar")
+
 
 # Sides of frames are those of collimated radiographs of adults: a finger 10 cm long and 3 to 7
 # wide, a wrist 10 to 18 by 8 to 15, a knee 18 to 32 by 15 to 26, in units of the bones beside.
 RECIPES: Final = (
-    Recipe("finger", "7569003", "knuckle", "fingertip", 0.55, (0.9, 1.6), (0.4, 1.0), 0.6),
-    Recipe("thumb", "76505004", "wrist", "thumb", 0.68, (0.7, 1.05), (0.4, 0.75), 0.6),
-    Recipe("hand", "85562004", "wrist", "fingertip", 0.5, (1.1, 1.45), (0.75, 1.15), 0.6),
-    Recipe("wrist", "8205005", "wrist", "fingertip", 0.06, (0.55, 0.95), (0.45, 0.8), 0.5),
-    Recipe("wrist", "8205005", "elbow", "wrist", 1.04, (0.4, 0.7), (0.32, 0.55), 0.5),
-    Recipe("wrist", "8205005", _BEFORE, "wrist", 1.04, (0.7, 1.3), (0.6, 1.1), 0.5),
-    Recipe("forearm", "14975008", "elbow", "wrist", 0.5, (1.1, 1.35), (0.35, 0.75), 0.4),
-    Recipe("elbow", "127949000", "elbow", "wrist", 0.04, (0.55, 1.0), (0.5, 0.9), 0.3),
-    Recipe("elbow", "127949000", "shoulder", "elbow", 0.97, (0.5, 0.85), (0.45, 0.8), 0.3),
-    Recipe("elbow", "127949000", "elbow", _AFTER, 0.0, (0.8, 1.6), (0.7, 1.4), 0.3),
-    Recipe("elbow", "127949000", _BEFORE, "elbow", 1.0, (0.8, 1.6), (0.7, 1.4), 0.3),
-    Recipe("upper-arm", "40983000", "shoulder", "elbow", 0.5, (1.1, 1.3), (0.4, 0.8)),
-    Recipe("shoulder", "16982005", "shoulder", "elbow", 0.08, (0.6, 0.95), (0.6, 0.95)),
-    Recipe("shoulder", "16982005", "shoulder", _AFTER, 0.05, (0.9, 1.5), (0.9, 1.5)),
+    Recipe("finger", "7569003", "knuckle", "fingertip", (0.55, 0.55), (0.9, 1.6), (0.4, 1.0), 0.6),
+    Recipe("thumb", "76505004", "wrist", "thumb", (0.68, 0.68), (0.7, 1.05), (0.4, 0.75), 0.6),
+    Recipe("hand", "85562004", "wrist", "fingertip", (0.5, 0.5), (1.1, 1.45), (0.75, 1.15), 0.6),
+    Recipe("wrist", "8205005", "wrist", "fingertip", (0.06, 0.06), (0.55, 0.95), (0.45, 0.8), 0.5),
+    Recipe("wrist", "8205005", "elbow", "wrist", (1.04, 1.04), (0.4, 0.7), (0.32, 0.55), 0.5),
+    Recipe("wrist", "8205005", _BEFORE, "wrist", (1.04, 1.04), (0.7, 1.3), (0.6, 1.1), 0.5),
+    Recipe("forearm", "14975008", "elbow", "wrist", (0.35, 0.65), (0.8, 1.35), (0.35, 0.75), 0.4),
+    Recipe("elbow", "127949000", "elbow", "wrist", (0.04, 0.04), (0.55, 1.0), (0.5, 0.9), 0.3),
+    Recipe("elbow", "127949000", "shoulder", "elbow", (0.97, 0.97), (0.5, 0.85), (0.45, 0.8), 0.3),
+    Recipe("elbow", "127949000", "elbow", _AFTER, (0, 0), (0.8, 1.6), (0.7, 1.4), 0.3),
+    Recipe("elbow", "127949000", _BEFORE, "elbow", (1, 1), (0.8, 1.6), (0.7, 1.4), 0.3),
+    Recipe("upper-arm", "40983000", "shoulder", "elbow", (0.35, 0.65), (0.8, 1.3), (0.4, 0.8)),
+    Recipe("shoulder", "16982005", "shoulder", "elbow", (0.08, 0.08), (0.6, 0.95), (0.6, 0.95)),
+    Recipe("shoulder", "16982005", "shoulder", _AFTER, (0.05, 0.05), (0.9, 1.5), (0.9, 1.5)),
     Recipe(
         "shoulder",
         "16982005",
         "clavicle-medial",
         "clavicle-lateral",
-        1.05,
+        (1.05, 1.05),
         (1.0, 1.5),
         (1.0, 1.5),
         upright=True,
@@ -82,30 +87,30 @@ RECIPES: Final = (
         "51299004",
         "clavicle-medial",
         "clavicle-lateral",
-        0.52,
+        (0.52, 0.52),
         (1.1, 1.5),
         (0.55, 1.0),
         upright=True,
     ),
-    Recipe("hip", "29836001", "hip", "knee", 0.03, (0.45, 0.8), (0.4, 0.7)),
-    Recipe("hip", "29836001", "hip", _AFTER, 0.05, (0.9, 1.6), (0.8, 1.4)),
-    Recipe("thigh", "68367000", "hip", "knee", 0.5, (1.05, 1.25), (0.4, 0.7)),
-    Recipe("knee", "72696002", "knee", "ankle", 0.02, (0.45, 0.8), (0.38, 0.65)),
-    Recipe("knee", "72696002", "hip", "knee", 0.99, (0.4, 0.75), (0.35, 0.6)),
-    Recipe("knee", "72696002", "knee", _AFTER, 0.0, (0.9, 1.7), (0.75, 1.3)),
-    Recipe("knee", "72696002", _BEFORE, "knee", 1.0, (0.9, 1.7), (0.75, 1.3)),
-    Recipe("lower-leg", "30021000", "knee", "ankle", 0.5, (1.1, 1.3), (0.35, 0.65)),
-    Recipe("ankle", "344001", "knee", "ankle", 0.97, (0.4, 0.65), (0.33, 0.55)),
-    Recipe("ankle", "344001", _BEFORE, "ankle", 0.97, (0.7, 1.4), (0.6, 1.1)),
-    Recipe("foot", "56459004", "ankle", "toes", 0.52, (1.15, 1.45), (0.6, 0.95), 0.3),
-    Recipe("foot", "56459004", "heel", "toes", 0.5, (1.1, 1.3), (0.5, 0.8), 0.3),
-    Recipe("cervical", "122494005", "skull-base", "c7-t1", 0.5, (1.1, 1.5), (0.8, 1.2)),
-    Recipe("thoracic", "122495006", "c7-t1", "t12-l1", 0.5, (0.95, 1.2), (0.35, 0.6)),
-    Recipe("lumbar", "122496007", "t12-l1", "l5-s1", 0.5, (1.15, 1.6), (0.6, 1.0)),
+    Recipe("hip", "29836001", "hip", "knee", (0.03, 0.03), (0.45, 0.8), (0.4, 0.7)),
+    Recipe("hip", "29836001", "hip", _AFTER, (0.05, 0.05), (0.9, 1.6), (0.8, 1.4)),
+    Recipe("thigh", "68367000", "hip", "knee", (0.35, 0.65), (0.8, 1.25), (0.4, 0.7)),
+    Recipe("knee", "72696002", "knee", "ankle", (0.02, 0.02), (0.45, 0.8), (0.38, 0.65)),
+    Recipe("knee", "72696002", "hip", "knee", (0.99, 0.99), (0.4, 0.75), (0.35, 0.6)),
+    Recipe("knee", "72696002", "knee", _AFTER, (0, 0), (0.9, 1.7), (0.75, 1.3)),
+    Recipe("knee", "72696002", _BEFORE, "knee", (1, 1), (0.9, 1.7), (0.75, 1.3)),
+    Recipe("lower-leg", "30021000", "knee", "ankle", (0.35, 0.65), (0.8, 1.3), (0.35, 0.65)),
+    Recipe("ankle", "344001", "knee", "ankle", (0.97, 0.97), (0.4, 0.65), (0.33, 0.55)),
+    Recipe("ankle", "344001", _BEFORE, "ankle", (0.97, 0.97), (0.7, 1.4), (0.6, 1.1)),
+    Recipe("foot", "56459004", "ankle", "toes", (0.52, 0.52), (1.15, 1.45), (0.6, 0.95), 0.3),
+    Recipe("foot", "56459004", "heel", "toes", (0.5, 0.5), (1.1, 1.3), (0.5, 0.8), 0.3),
+    Recipe("cervical", "122494005", "skull-base", "c7-t1", (0.5, 0.5), (1.1, 1.5), (0.8, 1.2)),
+    Recipe("thoracic", "122495006", "c7-t1", "t12-l1", (0.5, 0.5), (0.95, 1.2), (0.35, 0.6)),
+    Recipe("lumbar", "122496007", "t12-l1", "l5-s1", (0.5, 0.5), (1.15, 1.6), (0.6, 1.0)),
 )
 # Both hips in the picture, and nothing to measure them by but their distance.
 _HIP_OF_PELVIS: Final = Recipe(
-    "hip", "29836001", "hip", "hip", 0.0, (0.9, 1.5), (0.9, 1.5), upright=True
+    "hip", "29836001", "hip", "hip", (0, 0), (0.9, 1.5), (0.9, 1.5), upright=True
 )
 # What lies between two landmarks, and what a single one is. Both hips show 816092008 |Pelvis|.
 _BONES: Final[Mapping[tuple[str, str], str]] = {
@@ -142,6 +147,8 @@ _JOINTS: Final[Mapping[str, str]] = {
 # So much of a bone has to be in the frame, and to be so long in it, in frames' longer sides.
 _SHARE: Final = 0.4
 _REACH: Final = 0.15
+# Of the frames that are turned, so many are turned at random.
+_ASKEW: Final = 0.2
 # A joint at the very edge is not seen.
 _EDGE: Final = 0.04
 
@@ -210,20 +217,23 @@ def frame(
     """Return a frame drawn for `recipe`, whose axis runs from `start` to `end`, in pixels.
 
     With the probability `kept` the picture's own edges are the frame's; else the limb is turned
-    upright, or upside down as the recipe has it.
+    upright, or upside down as the recipe has it, or now and then lies askew.
     """
     axis = end - start
     unit = float(hypot(*axis))
     length, width = (unit * rng.uniform(*sides) for sides in (recipe.length, recipe.width))
-    middle = start + recipe.at * axis + rng.normal(0, 0.04, 2) * min(length, width)
+    middle = start + rng.uniform(*recipe.at) * axis + rng.normal(0, 0.04, 2) * min(length, width)
     if recipe.upright or rng.random() < kept:
         lying = abs(axis[0]) > abs(axis[1])
         across, down = (length, width) if lying else (width, length)
         sides = np.array([across, 0.0]), np.array([0.0, down])
     else:
-        turn = np.arctan2(axis[1], axis[0]) + np.radians(rng.normal(0, 4))
-        if rng.random() < recipe.over:
-            turn += np.pi
+        turn = np.arctan2(axis[1], axis[0])
+        if recipe.limb and rng.random() < _ASKEW:
+            turn += np.radians(rng.uniform(-60, 60))
+            width = max(width, 0.7 * length)
+        else:
+            turn += np.radians(rng.normal(0, 4)) + np.pi * (rng.random() < recipe.over)
         along = np.array([np.cos(turn), np.sin(turn)])
         sides = width * np.array([along[1], -along[0]]), length * along
     return Frame(recipe, middle - (sides[0] + sides[1]) / 2, *sides)

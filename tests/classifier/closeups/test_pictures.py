@@ -81,18 +81,25 @@ def test_both_hips_show_the_pelvis() -> None:
 def test_a_turned_frame_hangs_the_limb_upright() -> None:
     recipe = next(one for one in RECIPES if one.name == "lower-leg")
     # The leg lies across the picture, the ankle on the right.
-    image = np.zeros((400, 400), dtype=np.uint8)
-    image[190:210, 100:300] = 120
-    image[180:220, 280:300] = 250
     start, end = np.array([100.0, 200.0]), np.array([300.0, 200.0])
-    for seed in range(12):
+    turns = []
+    for seed in range(200):
         drawn = frame(recipe, start, end, np.random.default_rng(seed), kept=0.0)
-        across, down = drawn.size
-        assert down > across
-        ends = drawn.inside(np.stack([start, end]), 0.0)
-        assert ends.all()
+        assert drawn.inside((start + end)[None] / 2)[0]
         # Downwards in the close-up is outwards on the limb.
-        assert float(drawn.down @ (end - start)) > 0
+        cosine = float(drawn.down @ (end - start)) / (drawn.size[1] * 200)
+        turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    assert max(turns) <= 61
+    # Four of five are upright, the others lie askew.
+    assert 0.7 < np.mean(np.array(turns) < 15) < 0.95
+
+
+def test_bodies_are_not_laid_askew() -> None:
+    recipe = next(one for one in RECIPES if one.name == "thoracic")
+    start, end = np.array([200.0, 50.0]), np.array([200.0, 350.0])
+    for seed in range(50):
+        drawn = frame(recipe, start, end, np.random.default_rng(seed), kept=0.0)
+        assert abs(drawn.down[0]) < 0.35 * drawn.down[1]
 
 
 def test_close_ups_have_the_pixels_of_their_frame() -> None:
