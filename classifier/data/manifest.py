@@ -115,8 +115,8 @@ def read(
         hospital must not be trained on where the hospital is left out.
     corrections
         A table whose cells, where they are not empty, replace those of the row of the same path;
-        a part that was examined replaces all that the manifest says of it. ``shipped``: what we
-        saw on openly licensed radiographs, by eye.
+        a part that was examined replaces all that the manifest says of it. Relative to the folder
+        of the manifest. ``shipped``: what we saw on openly licensed radiographs, by eye.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def read(
     columns = list(rows[0][1]) if rows else []
     _check_columns(file, columns)
     wanted = _Filter(file, columns, where or {})
-    corrected = {} if corrections is None else _corrections(corrections)
+    corrected = {} if corrections is None else _corrections(file.parent, corrections)
     reader = _RowReader(terminology, file.parent, leftovers, sources or {})
     samples: list[Sample] = []
     seen: dict[str, int] = {}
@@ -176,9 +176,9 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _corrections(given: str | Path) -> dict[str, Mapping[str, str]]:
+def _corrections(folder: Path, given: str | Path) -> dict[str, Mapping[str, str]]:
     """Return the cells of a table of corrections that are not empty, by path."""
-    file = SHIPPED if str(given) == _SHIPPED else Path(given)
+    file = SHIPPED if str(given) == _SHIPPED else folder / given
     found: dict[str, Mapping[str, str]] = {}
     for line, cells in own_rows(file, ("path",)):
         known = {_ALIASES.get(key, key): cell for key, cell in cells.items() if cell}

@@ -203,7 +203,7 @@ def test_corrections_go_before_the_manifest(pictures: Path, terminology: Termino
         "1.png\t\t\t\twrist\n"
         "other.png\tknee\t72696002\tno\t\n"
     )
-    first, second, third, _ = read(pictures, terminology, corrections=table).samples
+    first, second, third, _ = read(pictures, terminology, corrections="corrections.tsv").samples
     assert (first.examined, first.coarse, len(first.visible)) == (HAND, False, 2)
     assert (second.examined, second.coarse, len(second.visible)) == ("53120007", True, 1)
     assert (third.examined, third.coarse, third.visible) == ("53120007", True, ())
