@@ -71,8 +71,8 @@ def closeups(
     """Cut close-ups of joints and bones out of the pictures of MANIFEST, and label them.
 
     \b
-    They stand in the manifest of their own that is written beside them, which `train` reads; a
-    close-up is of the patient of its picture.
+    A manifest, which `train` reads, is written beside them; a close-up is of the patient of its
+    picture.
       bodysite closeups images --out images/closeups
       bodysite closeups images --landmarks mine.tsv --limit finger=500 --out closeups
     """  # noqa: D301
@@ -89,16 +89,20 @@ def closeups(
     own_limits = _limits(limits, {recipe.name for recipe in RECIPES})
     table = read(landmarks or SHIPPED)
     named = named_sets((f"manifest:{pictures}",), options)[0]
+    folder = named.path if named.path.is_dir() else named.path.parent
+    if out.resolve() == folder.resolve():
+        misuse(f"--out {out}: there is the manifest that is read; another folder is needed.")
     terminology = load_terminology(release, mappings, settings)
     samples = read_collection(named.kind, named.path, terminology, **named.options).samples
-    folder = named.path if named.path.is_dir() else named.path.parent
-    marks = {one.key: table.get(one.path.relative_to(folder).as_posix(), ()) for one in samples}
-    cuts = planned(samples, marks, most, seed, leave=own_limits)
-    if not cuts:
+    marks = {one.key: table.get(_written(one.path, folder), ()) for one in samples}
+    if not any(marks.values()):
         misuse(
             f"No picture of {pictures} has landmarks in {landmarks or SHIPPED}: the column 'path'"
             " has to name pictures as the manifest does."
         )
+    cuts = planned(samples, marks, most, seed, limits=own_limits)
+    if not cuts:
+        misuse("The landmarks frame no part, or --most and --limit leave none.")
     rows = write(cuts, out, seed, pixels=pixels)
     made = sum(
         row is not None
@@ -106,6 +110,11 @@ def closeups(
     )
     click.echo(f"{made} close-ups, {len(cuts) - made} did not fit on their pictures", err=True)
     click.echo(out / MANIFEST)
+
+
+def _written(path: Path, folder: Path) -> str:
+    """Return `path` as the manifest in `folder` has it; it may be an absolute one."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def _limits(given: tuple[str, ...], parts: set[str]) -> dict[str, int]:

@@ -189,7 +189,7 @@ class Frame:
         return float(np.mean(np.all((grid >= 0) & (grid <= (width, height)), axis=1)))
 
 
-def recipes_for(chains: Sequence[Chain]) -> Iterator[tuple[Recipe, Chain, Landmark, Landmark]]:
+def recipes_for(chains: Sequence[Chain]) -> Iterator[tuple[Recipe, Landmark, Landmark]]:
     """Yield the recipes that a picture has the landmarks for, with the ends of each axis."""
     for chain in chains:
         done: set[str] = set()
@@ -203,12 +203,11 @@ def recipes_for(chains: Sequence[Chain]) -> Iterator[tuple[Recipe, Chain, Landma
                 and _adjacent(chain, recipe.start, recipe.end)
             ):
                 done.add(recipe.name)
-                yield recipe, chain, start, end
+                yield recipe, start, end
     hips = [chain.points["hip"] for chain in chains if "hip" in chain.points]
     if len(hips) == 2 and not any("knee" in chain.points for chain in chains):
         for start, end in (hips, hips[::-1]):
-            chain = Chain("lower limb", {"hip": start})
-            yield _HIP_OF_PELVIS, chain, start, end
+            yield _HIP_OF_PELVIS, start, end
 
 
 def frame(
@@ -216,8 +215,9 @@ def frame(
 ) -> Frame:
     """Return a frame drawn for `recipe`, whose axis runs from `start` to `end`, in pixels.
 
-    With the probability `kept` the picture's own edges are the frame's; else the limb is turned
-    upright, or upside down as the recipe has it, or now and then lies askew.
+    With the probability `kept`, and always where the recipe is `upright`, the picture's own edges
+    are the frame's; else the limb is turned upright, or upside down as the recipe has it, or now
+    and then lies askew.
     """
     axis = end - start
     unit = float(hypot(*axis))

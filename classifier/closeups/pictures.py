@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from classifier.closeups.frames import Frame, Recipe, frame, recipes_for, visible_parts
 from classifier.closeups.landmarks import Chain
 from classifier.data.sample import Sample
-from classifier.data.written import Row, save
+from classifier.data.written import Row, begin, save
 from classifier.pixels.read import read_image
 from terminology.concept import Laterality
 from terminology.files import written_whole
@@ -47,7 +47,7 @@ def planned(
     most: int,
     seed: int,
     *,
-    leave: Mapping[str, int] | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> list[Cut]:
     """Return the close-ups that `samples` have landmarks for, `most` of each part at most.
 
@@ -58,19 +58,19 @@ def planned(
     ----------
     landmarks
         Limbs by the key of the sample.
-    leave
-        Other limits by the name of the part; 0 for none.
+    limits
+        Instead of `most`, by the name of the part; 0 for none.
     """
     by_part: dict[str, list[Cut]] = {}
     for sample in samples:
         chains = tuple(landmarks.get(sample.key, ()))
-        for recipe, _, start, end in recipes_for(chains):
+        for recipe, start, end in recipes_for(chains):
             axis = ((start.x, start.y), (end.x, end.y))
             by_part.setdefault(recipe.name, []).append(Cut(sample, chains, recipe, axis))
     rng = np.random.default_rng([seed, 0])
     found: list[Cut] = []
     for name, cuts in sorted(by_part.items()):
-        limit = (leave or {}).get(name, most)
+        limit = (limits or {}).get(name, most)
         order = np.concatenate([rng.permutation(len(cuts)) for _ in range(3)])[:limit]
         found += [cuts[at] for at in order]
     return found
@@ -110,7 +110,8 @@ def _shown(drawn: Frame, image: NDArray[np.uint8], pixels: int) -> NDArray[np.ui
         image,
         affine,
         (width, height),
-        flags=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC,
+        # `warpAffine` takes INTER_AREA for INTER_LINEAR, and does not average over areas.
+        flags=cv2.INTER_LINEAR if factor < 1 else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=0,
     )
@@ -124,7 +125,7 @@ def write(
 
     `None` for one that no frame was found for. A close-up is of its picture's patient.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder)
     rows: list[Row] = []
     for number, cut in enumerate(cuts):
         made = close_up(
@@ -145,17 +146,18 @@ def write(
         side = sample.laterality
         rows.append(
             Row(
-                name,
-                "",
-                cut.recipe.code,
-                ";".join(visible),
-                sample.view or "",
-                str(side) if side in (Laterality.LEFT, Laterality.RIGHT) else "",
-                sample.modality or "",
-                sample.group,
-                SOURCE,
-                sample.licence or "",
-                cut.recipe.name,
+                path=name,
+                examined="",
+                sct=cut.recipe.code,
+                visible=";".join(visible),
+                view=sample.view or "",
+                laterality=str(side) if side in (Laterality.LEFT, Laterality.RIGHT) else "",
+                modality=sample.modality or "",
+                group=sample.group,
+                source=SOURCE,
+                licence=sample.licence or "",
+                recipe=cut.recipe.name,
+                origin=sample.key,
             )
         )
         # A run that is stopped leaves what it has.

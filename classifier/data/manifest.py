@@ -21,6 +21,7 @@ frame         which frame of a multi-frame file, from 0
 irma          the IRMA code
 caption       free text
 licence       free text (or ``license``)
+origin        the picture that the image was cut out of: its ``source/path``
 ============  ==========================================================================
 
 A second table may correct the first (`corrections`): it has the columns above, parted by tabs, and
@@ -33,7 +34,7 @@ terminology. A word that names several parts with "or" is not sure, and is left 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -122,7 +123,8 @@ def read(
     ------
     DataSetError
         The file is missing, is no UTF-8, lacks a column that is needed or asked for, or names one
-        image twice; or not one of its images can be used.
+        image twice; or not one of its images can be used. `corrections` is malformed, or names no
+        image of the manifest.
     UnknownConceptError
         `exhaustive_over` names what the graph does not hold.
     """
@@ -132,7 +134,8 @@ def read(
     columns = list(rows[0][1]) if rows else []
     _check_columns(file, columns)
     wanted = _Filter(file, columns, where or {})
-    corrected = {} if corrections is None else _corrections(file.parent, corrections)
+    paths = {cells.get("path") or cells.get("file", "") for _, cells in rows}
+    corrected = {} if corrections is None else _corrections(file.parent, corrections, paths)
     reader = _RowReader(terminology, file.parent, leftovers, sources or {})
     samples: list[Sample] = []
     seen: dict[str, int] = {}
@@ -176,8 +179,8 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _corrections(folder: Path, given: str | Path) -> dict[str, Mapping[str, str]]:
-    """Return the cells of a table of corrections that are not empty, by path."""
+def _corrections(folder: Path, given: str | Path, paths: Set[str]) -> dict[str, Mapping[str, str]]:
+    """Return the cells of a table of corrections that are not empty, by path; one is of `paths`."""
     file = SHIPPED if str(given) == _SHIPPED else folder / given
     found: dict[str, Mapping[str, str]] = {}
     for line, cells in own_rows(file, ("path",)):
@@ -189,6 +192,13 @@ def _corrections(folder: Path, given: str | Path) -> dict[str, Mapping[str, str]
                 "one row for an image",
                 "Join the rows.",
             )
+    if not found.keys() & paths:
+        raise DataSetError(
+            str(file),
+            f"none of its {len(found)} paths is in the manifest",
+            "paths as the manifest has them",
+            "Name the table that belongs to the manifest, or leave 'corrections' out.",
+        )
     return found
 
 
@@ -279,6 +289,7 @@ class _RowReader:
             caption=cells.get("caption") or None,
             licence=cells.get("licence") or None,
             part=self._part(cells.get("part", ""), place),
+            origin=cells.get("origin") or None,
         )
 
     def _examined(

@@ -75,6 +75,8 @@ class Sample:
     """The source's own division: ``train``, ``validation``, ``test``."""
     router_group: RouterGroup | None = None
     """Where the source states it; else it follows from `examined` and `age_years`."""
+    origin: str | None = None
+    """The key of the sample that the image was cut out of."""
 
 
 @dataclass(frozen=True, slots=True)

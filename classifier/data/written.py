@@ -28,6 +28,13 @@ class Row:
     source: str
     licence: str
     recipe: str
+    origin: str = ""
+
+
+def begin(folder: Path) -> None:
+    """Make `folder`, and remove its manifest of before, whose pictures are about to change."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
 
 
 def save(rows: Sequence[Row], folder: Path) -> None:

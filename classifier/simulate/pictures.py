@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data.written import Row, save
+from classifier.data.written import Row, begin, save
 from classifier.simulate.appearance import develop
 from classifier.simulate.labels import visible_parts
 from classifier.simulate.projector import project
@@ -71,7 +71,7 @@ def write(
     taken: Iterator[Picture], folder: Path, *, source: str, group: str, licence: str
 ) -> Iterator[Row]:
     """Write each picture as a PNG into `folder`, yielding its row; at the end, the manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder)
     rows: list[Row] = []
     for number, one in enumerate(taken):
         name = f"{one.recipe.name}-{number:05d}.png"

@@ -172,7 +172,8 @@ def split(config: TrainConfig, prepared: Prepared, run: Path, reporter: Reporter
 def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[Split]:
     """Return the splits of all images; those of `split.train_only` only train.
 
-    They are left out where their patient chooses or tests: close-ups are of a picture's patient.
+    They are left out where their patient chooses or tests, and where the picture that they were cut
+    out of trains no more: it may be too much like one that is tested.
     """
     near = near_duplicates(config, prepared.examples.images, reporter)
     only = config.split.train_only
@@ -194,10 +195,16 @@ def _split(config: TrainConfig, prepared: Prepared, reporter: Reporter) -> list[
         None if near is None else near[rows],
     )
     groups = [one.group for one in prepared.samples]
+    keys = {prepared.samples[row].key for row in rows}
     found = []
     for one in splits:
         kept_apart = {groups[rows[at]] for at in (*one.validation, *one.test)}
-        own = [at for at in extra if groups[at] not in kept_apart]
+        gone = keys.difference(prepared.samples[rows[at]].key for at in one.train)
+        own = [
+            at
+            for at in extra
+            if groups[at] not in kept_apart and prepared.samples[at].origin not in gone
+        ]
         found.append(
             Split(
                 tuple(sorted((*(rows[at] for at in one.train), *own))),

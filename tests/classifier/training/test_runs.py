@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,26 @@ def test_what_only_trains_is_left_out_where_its_patient_is_tested(
         training = {samples[row].group for row in one.train}
         assert not apart & training
         assert any(samples[row].source == extra for row in one.train)
+
+
+def test_what_was_cut_out_of_a_picture_trains_where_the_picture_does(
+    data: Path, tmp_path: Path, terminology: Terminology
+) -> None:
+    prepared = prepare(config_of("default", data), terminology, None, Reporter())
+    extra, other = sorted({one.source for one in prepared.samples})[:2]
+    whole = cycle(one.key for one in prepared.samples if one.source == other)
+    samples = [
+        replace(one, origin=next(whole)) if one.source == extra else one for one in prepared.samples
+    ]
+    prepared = replace(prepared, samples=tuple(samples))
+    kept = config_of("default", data, f"split.train_only=[{extra!r}]")
+    (tmp_path / "run").mkdir()
+    [one] = split(kept, prepared, tmp_path / "run", Reporter())
+    training = {samples[row].key for row in one.train}
+    cut = [samples[row].origin for row in one.train if samples[row].source == extra]
+    assert cut
+    assert set(cut) <= training
+    assert len(cut) < sum(two.source == extra for two in samples)
 
 
 def test_patience_ends_a_run(data: Path, tmp_path: Path, terminology: Terminology) -> None:
