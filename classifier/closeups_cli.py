@@ -83,7 +83,7 @@ def closeups(
     from classifier.closeups.landmarks import SHIPPED, read
     from classifier.closeups.pictures import planned, write
     from classifier.data.read import read_collection
-    from classifier.data.written import MANIFEST
+    from classifier.data.rows import MANIFEST
     from terminology.library import load_terminology
 
     own_limits = _limits(limits, {recipe.name for recipe in RECIPES})

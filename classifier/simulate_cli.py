@@ -78,7 +78,7 @@ def simulate(
     from rich.console import Console
     from rich.progress import track
 
-    from classifier.data.written import MANIFEST
+    from classifier.data.rows import MANIFEST
     from classifier.simulate.pictures import pictures, write
     from classifier.simulate.views import recipes_for
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.closeups.landmarks import Chain, Landmark
+from classifier.closeups.landmarks import CHAINS, Chain, Landmark
 
 _Point = NDArray[np.float64]
 # Stands for the place where a bone leaves the picture, in the tables below.
@@ -52,7 +52,7 @@ class Recipe:
     @property
     def limb(self) -> bool:
         """Whether it is a limb's: those may lie askew on the detector."""
-        return not self.upright and self.name not in ("cervical", "thoracic", "lumbar")
+        return not self.upright and self.start not in CHAINS["spine"]
 
 
 # Sides of frames are those of collimated radiographs of adults: a finger 10 cm long and 3 to 7
@@ -147,7 +147,7 @@ _JOINTS: Final[Mapping[str, str]] = {
 # So much of a bone has to be in the frame, and to be so long in it, in frames' longer sides.
 _SHARE: Final = 0.4
 _REACH: Final = 0.15
-# Of the frames that are turned, so many are turned at random.
+# Of the limbs that are turned, so many are turned askew.
 _ASKEW: Final = 0.2
 # A joint at the very edge is not seen.
 _EDGE: Final = 0.04

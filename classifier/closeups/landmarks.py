@@ -76,15 +76,10 @@ def read(path: Path) -> dict[str, tuple[Chain, ...]]:
     DataSetError
         The file is missing or malformed; a landmark is unknown or lies outside of its picture.
     """
-    found: dict[str, tuple[Chain, ...]] = {}
-    for line, cells in own_rows(path, ("path", "landmarks")):
-        place = f"{path}:{line}"
-        if cells["path"] in found:
-            raise DataSetError(
-                place, f"'{cells['path']}' again", "one line for an image", "Join the lines."
-            )
-        found[cells["path"]] = chains(parse(cells["landmarks"], place))
-    return found
+    return {
+        cells["path"]: chains(parse(cells["landmarks"], f"{path}:{line}"))
+        for line, cells in own_rows(path, ("path", "landmarks"))
+    }
 
 
 def parse(cell: str, place: str) -> tuple[Landmark, ...]:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from classifier.closeups.frames import Frame, Recipe, frame, recipes_for, visible_parts
 from classifier.closeups.landmarks import Chain
 from classifier.data.sample import Sample
-from classifier.data.written import Row, begin, save
+from classifier.data.written import PictureFolder, Row
 from classifier.pixels.read import read_image
 from terminology.concept import Laterality
-from terminology.files import written_whole
 
 SOURCE: Final = "close-ups"
 _EVERY: Final = 200
@@ -125,12 +124,12 @@ def write(
 
     `None` for one that no frame was found for. A close-up is of its picture's patient.
     """
-    begin(folder)
-    rows: list[Row] = []
+    written = PictureFolder(folder, every=_EVERY)
     for number, cut in enumerate(cuts):
+        sample = cut.sample
         made = close_up(
             cut,
-            read_image(cut.sample.path, cut.sample.frame),
+            read_image(sample.path, sample.frame),
             np.random.default_rng([seed, 1, number]),
             pixels=pixels,
         )
@@ -138,30 +137,20 @@ def write(
             yield None
             continue
         image, visible = made
-        name = f"{cut.recipe.name}-{number:05d}.png"
-        _, data = cv2.imencode(".png", image)
-        with written_whole(folder / name, binary=True) as stream:
-            stream.write(data.tobytes())
-        sample = cut.sample
         side = sample.laterality
-        rows.append(
-            Row(
-                path=name,
-                examined="",
-                sct=cut.recipe.code,
-                visible=";".join(visible),
-                view=sample.view or "",
-                laterality=str(side) if side in (Laterality.LEFT, Laterality.RIGHT) else "",
-                modality=sample.modality or "",
-                group=sample.group,
-                source=SOURCE,
-                licence=sample.licence or "",
-                recipe=cut.recipe.name,
-                origin=sample.key,
-            )
+        row = Row(
+            path=f"{cut.recipe.name}-{number:05d}.png",
+            examined="",
+            sct=cut.recipe.code,
+            visible=";".join(visible),
+            view=sample.view or "",
+            laterality=str(side) if side in (Laterality.LEFT, Laterality.RIGHT) else "",
+            modality=sample.modality or "",
+            group=sample.group,
+            source=SOURCE,
+            licence=sample.licence or "",
+            recipe=cut.recipe.name,
+            origin=sample.key,
         )
-        # A run that is stopped leaves what it has.
-        if len(rows) % _EVERY == 0:
-            save(rows, folder)
-        yield rows[-1]
-    save(rows, folder)
+        yield written.add(image, row)
+    written.save()

@@ -44,7 +44,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from classifier.closeups.landmarks import SHIPPED
 from classifier.data.leftovers import Leftovers
-from classifier.data.rows import own_rows, table_rows
+from classifier.data.rows import MANIFEST, own_rows, table_rows
 from classifier.data.sample import SURE, Collection, Declaration, Sample, regions
 from classifier.data.space import modality_class
 from classifier.errors import DataSetError
@@ -53,7 +53,6 @@ from terminology.errors import BodySiteError
 from terminology.library import Terminology
 from terminology.vocabulary import canonical
 
-MANIFEST: Final = "manifest.csv"
 _ALIASES: Final = {
     "file": "path",
     "body_part": "examined",
@@ -179,19 +178,13 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _corrections(folder: Path, given: str | Path, paths: Set[str]) -> dict[str, Mapping[str, str]]:
+def _corrections(folder: Path, given: str | Path, paths: Set[str]) -> dict[str, dict[str, str]]:
     """Return the cells of a table of corrections that are not empty, by path; one is of `paths`."""
     file = SHIPPED if str(given) == _SHIPPED else folder / given
-    found: dict[str, Mapping[str, str]] = {}
-    for line, cells in own_rows(file, ("path",)):
-        known = {_ALIASES.get(key, key): cell for key, cell in cells.items() if cell}
-        if found.setdefault(known.get("path", ""), known) is not known:
-            raise DataSetError(
-                f"{file}:{line}",
-                f"'{known.get('path', '')}' is named a second time",
-                "one row for an image",
-                "Join the rows.",
-            )
+    found = {
+        cells["path"]: {_ALIASES.get(key, key): cell for key, cell in cells.items() if cell}
+        for _, cells in own_rows(file, ("path",))
+    }
     if not found.keys() & paths:
         raise DataSetError(
             str(file),

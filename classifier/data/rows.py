@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
+from classifier.data.leftovers import Leftovers
 from classifier.errors import DataSetError
 
-if TYPE_CHECKING:
-    from classifier.data.leftovers import Leftovers
+# The manifest of a folder of images.
+MANIFEST: Final = "manifest.csv"
 
 
 def read_text(path: Path) -> str:
@@ -93,17 +94,28 @@ def table_rows(
 
 
 def own_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the rows of a table of ours, parted by tabs, of which every one has to be whole.
+    """Yield the rows of a table of ours, parted by tabs: all whole, each about another image.
+
+    The first column of `needed` names the image.
 
     Raises
     ------
     DataSetError
-        As `table_rows`, or a row has more or fewer cells than the header.
+        As `table_rows`; a row has more or fewer cells than the header, or names an image again.
     """
-    from classifier.data.leftovers import Leftovers
-
     leftovers = Leftovers(path.parent)
-    yield from table_rows(path, needed, leftovers, delimiter="\t")
+    seen: set[str] = set()
+    for line, cells in table_rows(path, needed, leftovers, delimiter="\t"):
+        image = cells[needed[0]]
+        if image in seen:
+            raise DataSetError(
+                f"{path}:{line}",
+                f"'{image}' again: it is named a second time",
+                "one row for an image",
+                "Join the rows.",
+            )
+        seen.add(image)
+        yield line, cells
     for one in leftovers.left_out():
         raise DataSetError(
             str(path.parent / one.example),

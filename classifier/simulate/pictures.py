@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data.written import Row, begin, save
+from classifier.data.written import PictureFolder, Row
 from classifier.simulate.appearance import develop
 from classifier.simulate.labels import visible_parts
 from classifier.simulate.projector import project
 from classifier.simulate.views import Recipe, shoot
 from classifier.simulate.volume import Volume
-from terminology.files import written_whole
 
 _EVERY: Final = 50
 
@@ -71,31 +69,21 @@ def write(
     taken: Iterator[Picture], folder: Path, *, source: str, group: str, licence: str
 ) -> Iterator[Row]:
     """Write each picture as a PNG into `folder`, yielding its row; at the end, the manifest."""
-    begin(folder)
-    rows: list[Row] = []
+    written = PictureFolder(folder, every=_EVERY)
     for number, one in enumerate(taken):
-        name = f"{one.recipe.name}-{number:05d}.png"
-        _, data = cv2.imencode(".png", one.image)
-        with written_whole(folder / name, binary=True) as stream:
-            stream.write(data.tobytes())
         recipe = one.recipe
-        rows.append(
-            Row(
-                name,
-                "",
-                recipe.examined,
-                ";".join(one.visible),
-                recipe.view,
-                recipe.laterality,
-                "DX",
-                group,
-                source,
-                licence,
-                recipe.name,
-            )
+        row = Row(
+            path=f"{recipe.name}-{number:05d}.png",
+            examined="",
+            sct=recipe.examined,
+            visible=";".join(one.visible),
+            view=recipe.view,
+            laterality=recipe.laterality,
+            modality="DX",
+            group=group,
+            source=source,
+            licence=licence,
+            recipe=recipe.name,
         )
-        # A run that is stopped leaves what it has.
-        if len(rows) % _EVERY == 0:
-            save(rows, folder)
-        yield rows[-1]
-    save(rows, folder)
+        yield written.add(one.image, row)
+    written.save()

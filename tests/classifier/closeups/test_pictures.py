@@ -15,8 +15,8 @@ from classifier.closeups.landmarks import CHAINS, Chain, chains, parse
 from classifier.closeups.pictures import Cut, close_up, planned, write
 from classifier.closeups_cli import closeups
 from classifier.data.manifest import read
+from classifier.data.rows import MANIFEST
 from classifier.data.sample import Sample
-from classifier.data.written import MANIFEST
 from classifier.errors import DataSetError
 from terminology.concept import Laterality
 from terminology.graph import BodyStructureGraph
